@@ -1,0 +1,49 @@
+"""seglab: a workbook for semantic segmentation.
+
+The package reads in the order in which an image flows through it:
+
+    image (3,H,W) uint8 → batch (B,3,h,w) float → scores (B,K,h',w') → mask (H,W)
+    → counts (image, target, pred, pixels) → tables → pictures
+
+Importing it is light: each public name is loaded when it is first used.
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+# With a busy neighbour, OpenMP threads that spin while they wait slow small models down forty times;
+# the setting has to be in place before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if TYPE_CHECKING:
+    from seglab.classes import CLASS_SETS
+    from seglab.data import DATASETS, load_dataset
+    from seglab.masks import colorize, overlay
+
+__version__ = "0.1.0"
+
+# public name → the room in which it lives
+_HOMES = {
+    "CLASS_SETS": "classes",
+    "DATASETS": "data",
+    "load_dataset": "data",
+    "colorize": "masks",
+    "overlay": "masks",
+}
+__all__ = ["CLASS_SETS", "DATASETS", "colorize", "load_dataset", "overlay"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"seglab.{_HOMES[name]}"), name)
+    try:
+        return importlib.import_module(f"seglab.{name}")  # seglab.masks, seglab.metrics, …
+    except ModuleNotFoundError as error:
+        if error.name != f"seglab.{name}":
+            raise
+        raise AttributeError(f"module 'seglab' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,240 @@
+"""Class sets: what a model or a data set can name, in which colour, and how sets translate.
+
+A label map is an array of class indices. A `ClassSet` is the key to it: index → name → colour. Index
+255 is void everywhere inside seglab: a pixel that nobody labelled and that no measure counts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from seglab.errors import unknown
+from seglab.palette import SAFE_11, SAFE_21, Color, voc_colors
+
+IGNORE_INDEX = 255
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """The classes of a label map, in the order of their indices.
+
+    Attributes:
+        name: key in `CLASS_SETS`.
+        names: K class names, unique; their position is their index.
+        colors: K colours, RGB 0–255. Fixed: a class has one colour in every figure.
+        background: index of the class that means "none of the others", where the set has one.
+        things: names of the countable classes; the others are stuff (Kirillov et al. 2019).
+        void_color: colour of index 255.
+        hatches: K stripe patterns (`palette.hatch`), all 0 unless colours alone do not suffice.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    background: int | None = None
+    things: frozenset[str] = frozenset()
+    void_color: Color = (0, 0, 0)
+    hatches: tuple[int, ...] = ()
+    ignore_index: int = IGNORE_INDEX
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"class set {self.name!r} names a class twice")
+        if not 1 <= len(self.names) <= 254:
+            raise ValueError(f"class set {self.name!r} has {len(self.names)} classes; 1 to 254 fit a uint8 label map")
+        if len(self.colors) != len(self.names):
+            raise ValueError(f"class set {self.name!r}: {len(self.names)} names but {len(self.colors)} colours")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Index of a class name; a ValueError lists the known names."""
+        if name not in self.names:
+            raise unknown(f"{self.name} class", name, self.names)
+        return self.names.index(name)
+
+    @cached_property
+    def palette(self) -> NDArray[np.uint8]:
+        """uint8 (256, 3): label → RGB for every label there can be; unused ones have the void colour."""
+        table = np.tile(np.array(self.void_color, np.uint8), (256, 1))
+        table[: len(self)] = self.colors
+        return table
+
+    def safe(self) -> "ClassSet":
+        """The same classes in colours that stay apart under the three common colour-vision deficiencies.
+
+        Sets with more classes than there are such colours add stripes: within one stripe pattern no
+        two classes share a colour.
+        """
+        base = SAFE_11 if len(self) <= len(SAFE_11) else SAFE_21
+        colors = tuple(base[i % len(base)] for i in range(len(self)))
+        hatches = tuple(i // len(base) for i in range(len(self)))
+        return replace(self, colors=colors, hatches=hatches)
+
+    def table(self) -> pd.DataFrame:
+        """One row a class: index, name, colour as #rrggbb, thing or stuff."""
+        kinds = ["background" if i == self.background else "thing" if n in self.things else "stuff"
+                 for i, n in enumerate(self.names)]  # fmt: skip
+        colors = ["#%02x%02x%02x" % c for c in self.colors]
+        return pd.DataFrame({"name": self.names, "color": colors, "kind": kinds}).rename_axis("index")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+_VOC_NAMES = _split(
+    "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse,"
+    " motorbike, person, pottedplant, sheep, sofa, train, tvmonitor"
+)
+# Cordts et al. 2016; the 19 classes of the benchmark in the order of their train ids.
+_CITYSCAPES: dict[str, Color] = {
+    "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
+    "fence": (190, 153, 153), "pole": (153, 153, 153), "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0), "vegetation": (107, 142, 35), "terrain": (152, 251, 152),
+    "sky": (70, 130, 180), "person": (220, 20, 60), "rider": (255, 0, 0), "car": (0, 0, 142),
+    "truck": (0, 0, 70), "bus": (0, 60, 100), "train": (0, 80, 100), "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32),
+}  # fmt: skip
+# Brostow et al. 2009 in the eleven classes of SegNet (Badrinarayanan et al. 2017), in their order, each
+# in the colour of its Cityscapes counterpart, so that a road is one colour throughout the workbook.
+_STREET: dict[str, Color] = {
+    "sky": _CITYSCAPES["sky"], "building": _CITYSCAPES["building"], "pole": _CITYSCAPES["pole"],
+    "road": _CITYSCAPES["road"], "pavement": _CITYSCAPES["sidewalk"], "tree": _CITYSCAPES["vegetation"],
+    "sign": _CITYSCAPES["traffic sign"], "fence": _CITYSCAPES["fence"], "car": _CITYSCAPES["car"],
+    "pedestrian": _CITYSCAPES["person"], "bicyclist": _CITYSCAPES["bicycle"],
+}  # fmt: skip
+# Zhou et al. 2017, SceneParse150: the first synonym of each class.
+_ADE20K_NAMES = _split(
+    "wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, earth,"
+    " door, table, mountain, plant, curtain, chair, car, water, painting, sofa, shelf, house, sea, mirror, rug,"
+    " field, armchair, seat, fence, desk, rock, wardrobe, lamp, bathtub, railing, cushion, base, box, column,"
+    " signboard, chest of drawers, counter, sand, sink, skyscraper, fireplace, refrigerator, grandstand, path,"
+    " stairs, runway, case, pool table, pillow, screen door, stairway, river, bridge, bookcase, blind,"
+    " coffee table, toilet, flower, book, hill, bench, countertop, stove, palm, kitchen island, computer,"
+    " swivel chair, boat, bar, arcade machine, hovel, bus, towel, light, truck, tower, chandelier, awning,"
+    " streetlight, booth, television receiver, airplane, dirt track, apparel, pole, land, bannister, escalator,"
+    " ottoman, bottle, buffet, poster, stage, van, ship, fountain, conveyer belt, canopy, washer, plaything,"
+    " swimming pool, stool, barrel, basket, waterfall, tent, bag, minibike, cradle, oven, ball, food, step, tank,"
+    " trade name, microwave, pot, animal, bicycle, lake, dishwasher, screen, blanket, sculpture, hood, sconce,"
+    " vase, traffic light, tray, ashcan, fan, pier, crt screen, plate, monitor, bulletin board, shower, radiator,"
+    " glass, clock, flag"
+)
+
+CLASS_SETS: dict[str, ClassSet] = {
+    "voc": ClassSet(
+        "voc", _VOC_NAMES, voc_colors(21), background=0, things=frozenset(_VOC_NAMES[1:]), void_color=(224, 224, 192)
+    ),
+    "street": ClassSet(
+        "street", tuple(_STREET), tuple(_STREET.values()), things=frozenset({"car", "pedestrian", "bicyclist"})
+    ),
+    "cityscapes": ClassSet(
+        "cityscapes", tuple(_CITYSCAPES), tuple(_CITYSCAPES.values()),
+        things=frozenset({"person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"}),
+    ),
+    "ade20k": ClassSet("ade20k", _ADE20K_NAMES, voc_colors(151)[1:]),  # void is 0 and black in the original
+    "membrane": ClassSet("membrane", ("membrane", "cell"), ((60, 20, 80), (250, 220, 140))),
+    "pets": ClassSet("pets", ("background", "pet"), ((68, 84, 106), (244, 162, 97)), background=0,
+                     things=frozenset({"pet"})),
+}  # fmt: skip
+
+# What the same thing is called elsewhere, where the names differ. None: no counterpart although the names
+# agree or `"*"` would give one. `"*"`: what every other class becomes. Street groups follow SegNet's own
+# reduction of CamVid's 32 classes to 11.
+_COUNTERPARTS: dict[tuple[str, str], dict[str, str | None]] = {
+    ("voc", "street"): {"person": "pedestrian", "bicycle": "bicyclist", "motorbike": "bicyclist", "bus": "car"},
+    ("voc", "cityscapes"): {"motorbike": "motorcycle"},
+    ("voc", "ade20k"): {
+        "aeroplane": "airplane", "diningtable": "table", "motorbike": "minibike", "pottedplant": "plant",
+        "tvmonitor": "television receiver",
+    },
+    ("street", "voc"): {"pedestrian": "person", "bicyclist": None, "*": "background"},
+    ("street", "cityscapes"): {
+        "pavement": "sidewalk", "tree": "vegetation", "sign": "traffic sign", "pedestrian": "person",
+        "bicyclist": "rider",
+    },
+    ("street", "ade20k"): {"pavement": "sidewalk", "sign": "signboard", "pedestrian": "person", "bicyclist": "bicycle"},
+    ("cityscapes", "street"): {
+        "sidewalk": "pavement", "wall": "building", "traffic light": "sign", "traffic sign": "sign",
+        "vegetation": "tree", "terrain": "tree", "person": "pedestrian", "rider": "bicyclist", "truck": "car",
+        "bus": "car", "motorcycle": "bicyclist", "bicycle": "bicyclist",
+    },
+    ("cityscapes", "voc"): {"rider": "person", "motorcycle": "motorbike", "truck": None, "*": "background"},
+    ("cityscapes", "ade20k"): {
+        "traffic sign": "signboard", "vegetation": "tree", "terrain": "grass", "rider": "person",
+        "motorcycle": "minibike",
+    },
+    ("ade20k", "street"): {
+        "wall": "building", "grass": "tree", "sidewalk": "pavement", "path": "pavement", "person": "pedestrian",
+        "plant": "tree", "palm": "tree", "house": "building", "skyscraper": "building", "hovel": "building",
+        "tower": "building", "railing": "fence", "column": "pole", "streetlight": "pole", "signboard": "sign",
+        "traffic light": "sign", "trade name": "sign", "bus": "car", "truck": "car", "van": "car",
+        "minibike": "bicyclist", "bicycle": "bicyclist",
+    },
+    ("ade20k", "cityscapes"): {
+        "tree": "vegetation", "plant": "vegetation", "palm": "vegetation", "grass": "terrain", "field": "terrain",
+        "earth": "terrain", "path": "sidewalk", "house": "building", "skyscraper": "building", "hovel": "building",
+        "tower": "building", "railing": "fence", "streetlight": "pole", "signboard": "traffic sign",
+        "van": "car", "minibike": "motorcycle",
+    },
+    ("ade20k", "voc"): {
+        "airplane": "aeroplane", "ship": "boat", "van": "car", "armchair": "chair", "swivel chair": "chair",
+        "table": "diningtable", "minibike": "motorbike", "plant": "pottedplant", "television receiver": "tvmonitor",
+        "crt screen": "tvmonitor", "monitor": "tvmonitor", "animal": None, "truck": None, "*": "background",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Translation:
+    """How the classes of one set read in another. Many to one; visible as a table.
+
+    Attributes:
+        indices: for each class of `source` its index in `target`, None where it has no counterpart.
+    """
+
+    source: ClassSet
+    target: ClassSet
+    indices: tuple[int | None, ...]
+
+    @property
+    def without_counterpart(self) -> tuple[str, ...]:
+        """Source classes that map to nothing: predicted, they become *other* and count as an error."""
+        return tuple(n for n, i in zip(self.source.names, self.indices, strict=True) if i is None)
+
+    @property
+    def never_named(self) -> tuple[str, ...]:
+        """Target classes that nothing maps to: the source has no word for them."""
+        return tuple(n for i, n in enumerate(self.target.names) if i not in self.indices)
+
+    def table(self) -> pd.DataFrame:
+        """One row a source class with its counterpart, "–" where it has none."""
+        into = ["–" if i is None else self.target.names[i] for i in self.indices]
+        return pd.DataFrame({self.source.name: self.source.names, self.target.name: into})
+
+
+def translate(source: ClassSet, target: ClassSet, pairs: Mapping[str, str | None] | None = None) -> Translation:
+    """Translate one class set into another, by name.
+
+    Args:
+        pairs: counterparts of your own, source name → target name (None: no counterpart); by default
+            the ones known for these two sets. Equal names correspond without being listed.
+
+    Raises:
+        ValueError: a name in `pairs` belongs to neither set.
+    """
+    given = _COUNTERPARTS.get((source.name, target.name), {}) if pairs is None else pairs
+    for name in given:
+        if name != "*":
+            source.index(name)
+
+    def counterpart(name: str) -> int | None:
+        word = given[name] if name in given else name if name in target.names else given.get("*")
+        return None if word is None else target.index(word)
+
+    return Translation(source, target, tuple(counterpart(name) for name in source.names))
