@@ -80,7 +80,7 @@ class ClassSet:
         """One row a class: index, name, colour as #rrggbb, thing or stuff."""
         kinds = ["background" if i == self.background else "thing" if n in self.things else "stuff"
                  for i, n in enumerate(self.names)]  # fmt: skip
-        colors = ["#%02x%02x%02x" % c for c in self.colors]
+        colors = ["#{:02x}{:02x}{:02x}".format(*c) for c in self.colors]
         return pd.DataFrame({"name": self.names, "color": colors, "kind": kinds}).rename_axis("index")
 
 
