@@ -43,7 +43,7 @@ def voc_colors(count: int) -> tuple[Color, ...]:
     return tuple((spread(i, 0), spread(i, 1), spread(i, 2)) for i in range(count))
 
 
-# The smallest distance over all four kinds of vision is 19 for SAFE_11, 11.5 for SAFE_21.
+# The smallest distance over all four kinds of vision is 19 for SAFE_11, 11 for SAFE_21.
 # SAFE_11 is in the order of the street classes: sky is light blue, trees are green, signs yellow.
 SAFE_11 = hex_colors("a8e0fc 705470 fce0c4 8c8c8c c470fc 387000 e0fc00 381c00 0000fc 54a800 001c54")
 SAFE_21 = hex_colors(
