@@ -1,0 +1,106 @@
+"""The ground a measurement stands on: versions, machine, hashes. A manifest holds it."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from seglab.places import project_root, share_dir
+
+GB = 1024**3
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(files: Iterable[Path], root: Path) -> str:
+    """SHA-256 over the bytes and the POSIX paths (below `root`) of many files, whatever their order.
+
+    Two folders with equal content have one fingerprint, on any system; a renamed file changes it.
+    """
+    lines = sorted(f"{sha256_file(file)}  {file.relative_to(root).as_posix()}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def requirements() -> list[Requirement]:
+    """What seglab needs on this machine, as its own metadata states it; without the extras."""
+    wanted = [Requirement(line) for line in metadata.requires("seglab") or []]
+    return [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed package, None where it is missing."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Python, seglab and each package it needs directly → the installed version."""
+    names = ["seglab", *sorted(r.name for r in requirements())]
+    return {"python": platform.python_version()} | {name: installed(name) or "missing" for name in names}
+
+
+def tested_versions() -> dict[str, str]:
+    """Package → the version that seglab was last tested with: the pins of `constraints.txt`."""
+    share = share_dir()
+    if share is None or not (share / "constraints.txt").is_file():
+        return {}
+    lines = (share / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = (Requirement(line) for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+
+
+def machine() -> dict[str, object]:
+    """What computes here: system, processor, threads, memory, accelerator, free disk. JSON-ready."""
+    import psutil
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(psutil.virtual_memory().total / GB, 1),
+        "accelerator": accelerator(),
+        "free_disk_gb": round(shutil.disk_usage(here()).free / GB, 1),
+    }
+
+
+def cpu_name() -> str:
+    """The processor in its maker's words, or its architecture where the system does not tell."""
+    if sys.platform == "linux":
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        return named[0] if named else platform.machine()
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def accelerator() -> str | None:
+    """Name of the GPU that torch can use, None when there is none."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "Apple GPU (mps)" if torch.backends.mps.is_available() else None
+
+
+def here() -> Path:
+    """The folder that downloads and results go under: the checkout, or where the command runs."""
+    return project_root() or Path.cwd()
