@@ -1,0 +1,47 @@
+"""JupyterLab on the course: which folder it works in, and how it is started."""
+
+import os
+import shutil
+from pathlib import Path
+
+from seglab.places import project_root, share_dir
+
+
+def numbered(folder: Path) -> list[Path]:
+    """The notebooks of the course in a folder, in their order."""
+    return sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+
+
+def workspace(copy_to: Path) -> Path:
+    """The folder to work in: the checkout's own notebooks, or a copy where seglab was installed from a wheel.
+
+    Files that are already in the copy stay as they are: they hold somebody's work.
+    """
+    share = share_dir()
+    if share is None or not numbered(share / "notebooks"):
+        raise FileNotFoundError("the notebooks are not found: `seglab doctor` says where they should be")
+    if project_root():
+        return share / "notebooks"
+    copy_to.mkdir(parents=True, exist_ok=True)
+    for source in (share / "notebooks").iterdir():
+        if source.is_file() and not (copy_to / source.name).exists():
+            shutil.copy(source, copy_to)
+    return copy_to
+
+
+def open_lab(folder: Path, ip: str, port: int, browser: bool) -> None:
+    """Run JupyterLab on the first notebook of a folder until it is stopped; without news and update pop-ups."""
+    from jupyterlab.labapp import main
+
+    options = [
+        f"--ServerApp.root_dir={folder.resolve()}",
+        f"--ServerApp.ip={ip}",
+        f"--ServerApp.port={port}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    if not browser:
+        options.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container
+        options.append("--allow-root")
+    main([*options, str(numbered(folder)[0].resolve())])

@@ -1,0 +1,178 @@
+"""Notebooks as files: run in place, kept free of what belongs to one run or one machine.
+
+python -m seglab.notebooks run notebooks/*.ipynb        execute in place, keep the outputs
+python -m seglab.notebooks normalise notebooks/*.ipynb  tidy without executing
+python -m seglab.notebooks check notebooks/*.ipynb      say what is not fit to be committed
+"""
+
+import copy
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import nbformat
+from nbformat import NotebookNode
+
+from seglab.places import project_root
+
+MAX_CODE_CELLS = 40
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+# What one run on one machine writes beside the results: timings, widget state, the parameters' provenance.
+_PASSING = ("widgets", "papermill", "execution", "ExecuteTime", "vscode", "signature")
+# Paths of somebody's machine, whoever ran the notebook. Addresses (https://…/tmp/…) are left alone; a path may
+# follow the code of a terminal colour.
+_START, _END = r"(?:(?<![\w.:/~…-])|(?<=\dm))", r"(?![\w.-])"
+_PATHS = [
+    (re.compile(r"ipykernel_\d+/\d+\.py"), "ipykernel/cell.py"),
+    (re.compile(r"[^\s'\"(<]*/lib/python3\.\d+/site-packages"), "…/site-packages"),
+    (re.compile(_START + r"(/(private/)?var/folders/[\w+-]+/[\w+-]+/T|/tmp)" + _END), "…"),
+    (re.compile(_START + r"(/(home|Users)/[\w.-]+|/root|[A-Z]:\\+Users\\+[\w.-]+)" + _END), "~"),
+]
+
+
+def normalise(nb: NotebookNode) -> NotebookNode:
+    """The same notebook without what belongs to one run or one machine; results and cell ids stay.
+
+    Idempotent, so a committed notebook can be tested to be in normal form on any machine.
+    """
+    nb = copy.deepcopy(nb)
+    _, nb = nbformat.validator.normalize(nb)  # gives ids to cells that have none
+    _drop_passing(nb.metadata)
+    nb.metadata.kernelspec = NotebookNode(KERNEL)
+    nb.metadata.language_info = NotebookNode(name="python")
+    for cell in nb.cells:
+        _drop_passing(cell.metadata)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
+            for output in cell.outputs:
+                _normalise_output(output)
+    return nb
+
+
+def _drop_passing(metadata: NotebookNode) -> None:
+    for key in _PASSING:
+        metadata.pop(key, None)
+
+
+def _is_bare_widget(output: NotebookNode) -> bool:
+    """A widget that left nothing to see on a static page: only its repr stands beside its view."""
+    return WIDGET_VIEW in output.get("data", {}) and not set(output.data) - {WIDGET_VIEW, "text/plain"}
+
+
+def _normalise_output(output: NotebookNode) -> None:
+    if "text" in output:
+        output.text = hide_paths(output.text)
+    if "traceback" in output:
+        output.traceback = [hide_paths(line) for line in output.traceback]
+    data = output.get("data", {})
+    data.pop(WIDGET_VIEW, None)
+    for mime, content in data.items():
+        if mime.startswith("text/") and isinstance(content, str):
+            data[mime] = hide_paths(content)
+
+
+def hide_paths(text: str) -> str:
+    """Replace this machine's folders, and any machine's home and temporary folders, by `~` and `…`."""
+    for folder in _own_folders():
+        text = re.sub(_START + re.escape(folder) + _END, "…", text)
+    for pattern, instead in _PATHS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _own_folders() -> list[str]:
+    folders = {Path(sys.prefix), Path.cwd(), Path(tempfile.gettempdir()), project_root()} - {None, Path.home()}
+    # The longest first, since one may lie in another; /usr and / are everybody's.
+    return sorted((str(folder) for folder in folders if folder and len(folder.parts) > 2), key=len, reverse=True)
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook in a file, in the current format."""
+    return nbformat.read(path, as_version=4)
+
+
+def to_text(nb: NotebookNode) -> str:
+    """The notebook as its file holds it."""
+    return nbformat.writes(nb, version=4) + "\n"
+
+
+def execute(path: Path, timeout: float = 600) -> float:
+    """Run a notebook in its folder and keep its outputs, normalised, in the same file; returns the seconds.
+
+    A notebook with an error raises `nbclient.exceptions.CellExecutionError` and stays as it was.
+    """
+    from nbclient import NotebookClient
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the kernel inherits it
+    nb, start = read(path), perf_counter()
+    folder = {"metadata": {"path": str(path.resolve().parent)}}
+    NotebookClient(nb, timeout=timeout, kernel_name="python3", resources=folder, record_timing=False).execute()
+    path.write_text(to_text(normalise(nb)), encoding="utf-8")
+    return perf_counter() - start
+
+
+def problems(path: Path) -> list[str]:
+    """What keeps a notebook from being committed, one sentence each; an empty list when it is fit."""
+    nb = read(path)
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    return [f"{path.name}: {problem}" for problem in _problems(nb, code)] + (
+        [] if path.read_text(encoding="utf-8") == to_text(normalise(nb)) else
+        [f"{path.name}: not in normal form; run python -m seglab.notebooks normalise {path.name}"]
+    )  # fmt: skip
+
+
+def _problems(nb: NotebookNode, code: list[NotebookNode]) -> Iterator[str]:
+    if len(code) > MAX_CODE_CELLS:
+        yield f"{len(code)} code cells are more than {MAX_CODE_CELLS}"
+    if not any("parameters" in tags(cell) for cell in code):
+        yield "no cell is tagged `parameters`"
+    for number, cell in enumerate(code, start=1):
+        if cell.source.strip() and cell.execution_count is None:
+            yield f"code cell {number} was not run"
+        if any(output.output_type == "error" for output in cell.outputs):
+            yield f"code cell {number} holds an error"
+        if "solution" in tags(cell) and not cell.metadata.get("jupyter", {}).get("source_hidden"):
+            yield f"code cell {number} is a solution that is not hidden"
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return list(cell.metadata.get("tags", []))
+
+
+def _main(arguments: list[str]) -> int:
+    import argparse
+
+    from nbclient.exceptions import CellExecutionError
+
+    parser = argparse.ArgumentParser(prog="python -m seglab.notebooks", description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["run", "normalise", "check"])
+    parser.add_argument("files", nargs="+", type=Path)
+    given = parser.parse_args(arguments)
+    found = []
+    for path in given.files:
+        if given.command == "run":
+            print(f"{path} …", end=" ", flush=True)
+            try:
+                print(f"{execute(path):.0f} s")
+            except CellExecutionError as error:
+                found.append(f"failed\n{error}")
+        elif given.command == "normalise":
+            text = to_text(normalise(read(path)))
+            if text != path.read_text(encoding="utf-8"):
+                path.write_text(text, encoding="utf-8")
+                found.append(f"{path}: brought to normal form")
+        else:
+            found += problems(path)
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
