@@ -11,7 +11,7 @@ that coverage and gives the label to pixels that are covered at least half.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import sqrt
+from math import ceil, floor, sqrt
 from typing import Any, TypeVar
 
 import numpy as np
@@ -179,7 +179,7 @@ def rectangle(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float)
 
 def _span(start: float, stop: float, length: int) -> tuple[int, Floats]:
     """How much of each pixel along one side lies between `start` and `stop`; the first such pixel."""
-    first, last = max(int(start), 0), min(int(stop) + 1, length)
+    first, last = max(floor(start), 0), min(ceil(stop), length)
     cover = np.ones(max(last - first, 0), np.float32)
     if len(cover):
         cover[0] -= np.float32(max(start - first, 0))

@@ -1,0 +1,328 @@
+"""From pixels to counts, from counts to measures.
+
+Everything here is computed from one small table: how many pixels of target class t were called p. Rows
+are targets, columns predictions, void is left out. The table adds up exactly over images and machines,
+and each measure is a few lines over it. A measure is a `Score`: a float that knows its convention.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from seglab.classes import IGNORE_INDEX
+
+Counts = NDArray[np.int64]
+Absent = Literal["skip"] | float
+FIXED_POINT = 1 << 16  # confidences are summed as integers in units of 1/65536, so that sums are exact
+
+
+class Score(float):
+    """A number and the convention it was computed under.
+
+    >>> s = mean_iou([[3, 1], [0, 4]]); round(s, 3), s.convention
+    (0.775, 'mIoU: over the data set, absent classes skipped, void ignored, background counted')
+    """
+
+    convention: str
+
+    def __new__(cls, value: float, convention: str) -> "Score":
+        score = super().__new__(cls, value)
+        score.convention = convention
+        return score
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Score, (float(self), self.convention)
+
+
+# Counting -----------------------------------------------------------------------------------------------
+
+
+def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """How many pixels of each target class were given each predicted class.
+
+    Args:
+        pred: integer array or tensor of any shape, values 0 … num_classes − 1. What it says where the
+            target is void does not matter.
+        target: the same shape, values 0 … num_classes − 1 or `ignore_index`.
+
+    Returns:
+        int64 (K, K) on the CPU; rows are targets, columns predictions; void pixels are not in it.
+
+    Raises:
+        ValueError: shapes that differ, floats, labels outside the classes (with the ids found).
+    """
+    p, t = torch.as_tensor(pred), torch.as_tensor(target)
+    if p.shape != t.shape:
+        raise ValueError(
+            f"the prediction has shape {tuple(p.shape)} and the target {tuple(t.shape)}; bring the prediction to the "
+            "target's size (to_mask(scores, size=…)), never the other way round"
+        )
+    for name, labels in (("prediction", p), ("target", t)):
+        if labels.is_floating_point() or labels.is_complex():
+            raise ValueError(f"the {name} is {labels.dtype}; expected integer class indices (an argmax of scores?)")
+    if num_classes < 1:
+        raise ValueError(f"num_classes={num_classes}")
+    if p.dtype == t.dtype == torch.uint8 and num_classes <= 256 and 0 <= ignore_index <= 255:
+        side = 256  # uint8 cannot lie outside a table of 256 × 256: count first, look afterwards
+        index = t.flatten().to(torch.int32).mul_(side).add_(p.flatten())
+    else:
+        p, t = p.flatten().to(torch.int64), t.flatten().to(torch.int64)
+        counted = t != ignore_index
+        p, t = p[counted], t[counted]
+        for name, labels in (("prediction", p), ("target", t)):
+            if labels.numel() and (labels.min() < 0 or labels.max() >= num_classes):
+                wrong = torch.unique(labels[(labels < 0) | (labels >= num_classes)]).tolist()
+                raise _outside(name, wrong, num_classes, ignore_index)
+        side = num_classes
+        index = t * side + p
+    table = torch.bincount(index, minlength=side * side).reshape(side, side).cpu()
+    if 0 <= ignore_index < side:
+        table[ignore_index] = 0
+    for name, totals in (("target", table.sum(1)), ("prediction", table.sum(0))):
+        wrong = (torch.nonzero(totals[num_classes:]).flatten() + num_classes).tolist()
+        if wrong:
+            raise _outside(name, wrong, num_classes, ignore_index)
+    return table[:num_classes, :num_classes].contiguous()
+
+
+def _outside(name: str, labels: list[int], num_classes: int, ignore_index: int) -> ValueError:
+    hint = ""
+    if name == "target" and labels == [255]:
+        hint = "; a binary mask saved as 0/255, or void that is not 255 here? pass the ignore_index of the data"
+    elif labels == [num_classes]:
+        hint = "; do the labels start at 1 instead of 0?"
+    return ValueError(
+        f"the {name} has labels {labels[:10]} outside 0 … {num_classes - 1} (void is {ignore_index}){hint}"
+    )
+
+
+# Per class ----------------------------------------------------------------------------------------------
+
+
+def _table(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
+    table = np.asarray(confmat)
+    if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
+        raise ValueError(f"a table of counts is (K, K), rows targets, columns predictions; got shape {table.shape}")
+    return table.astype(np.float64)
+
+
+def _parts(confmat: ArrayLike | Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Hits, pixels of the target, pixels of the prediction: float64 (…, K) each."""
+    table = _table(confmat)
+    return np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1), table.sum(-2)
+
+
+def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    """top / bottom, NaN where there is nothing to divide by: an absent class has no quality, not quality 0."""
+    return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom > 0)
+
+
+def iou_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """Intersection over union (Jaccard index): hits / (target + prediction − hits).
+
+    Args:
+        confmat: (K, K) counts, or (…, K, K) for many at once.
+
+    Returns:
+        float64 (…, K), 0–1; NaN for a class that is in neither target nor prediction.
+    """
+    hits, target, pred = _parts(confmat)
+    return _ratio(hits, target + pred - hits)
+
+
+def dice_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """Dice coefficient (F1): 2 · hits / (target + prediction) = 2 IoU / (1 + IoU). float64 (…, K), NaN if absent."""
+    hits, target, pred = _parts(confmat)
+    return _ratio(2 * hits, target + pred)
+
+
+def precision_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """Of the pixels given this class, the share that have it. float64 (…, K), NaN if never predicted."""
+    hits, _, pred = _parts(confmat)
+    return _ratio(hits, pred)
+
+
+def recall_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """Of the pixels that have this class, the share given it. float64 (…, K), NaN if not in the target."""
+    hits, target, _ = _parts(confmat)
+    return _ratio(hits, target)
+
+
+# One number ---------------------------------------------------------------------------------------------
+
+
+def pixel_accuracy(confmat: ArrayLike | Tensor) -> Score:
+    """Share of labelled pixels that are right, 0–1; NaN without pixels. Large classes decide it."""
+    table = _table(confmat)
+    value = _ratio(np.trace(table), table.sum())
+    return Score(float(value), "pixel accuracy: over the data set, void ignored, background counted")
+
+
+def mean_iou(confmat: ArrayLike | Tensor, absent: Absent = "skip", background: int | None = None) -> Score:
+    """Mean over classes of the IoU of summed counts.
+
+    Args:
+        confmat: (K, K) counts of the whole data set.
+        absent: what a class in neither target nor prediction counts: "skip" leaves it out of the mean.
+        background: index of a class to leave out of the mean; its pixels remain as errors of others.
+
+    Returns:
+        0–1; NaN where no class is left to average.
+    """
+    iou = _without(iou_per_class(confmat), background)
+    return Score(_mean(iou, absent), _sentence("over the data set", absent, background))
+
+
+def mean_iou_per_image(
+    confmats: ArrayLike | Tensor | Sequence[Any], absent: Absent = "skip", background: int | None = None
+) -> Score:
+    """Mean over images of each image's own mean over classes, from (N, K, K) counts, one table an image."""
+    iou = _without(iou_per_class(np.asarray(confmats)), background)
+    values = np.array([_mean(row, absent) for row in iou])
+    return Score(_mean(values, "skip"), _sentence("mean of images", absent, background))
+
+
+def mean_iou_per_batch(
+    confmats: ArrayLike | Tensor | Sequence[Any], batch: int, absent: Absent = "skip", background: int | None = None
+) -> Score:
+    """Mean over batches of `batch` consecutive images: what averaging inside a validation loop gives."""
+    if batch < 1:
+        raise ValueError(f"batch={batch}; expected at least 1 image")
+    tables = np.asarray(confmats)
+    sums = np.array([tables[i : i + batch].sum(0) for i in range(0, len(tables), batch)])
+    score = mean_iou_per_image(sums, absent, background)
+    return Score(score, _sentence(f"mean of batches of {batch}", absent, background))
+
+
+def conventions(confmats: ArrayLike | Tensor, batch: int = 8, background: int | None = None) -> pd.DataFrame:
+    """The same predictions under every convention in use, side by side.
+
+    Args:
+        confmats: (N, K, K) counts, one table an image.
+        batch: images a batch, for the means of batches.
+        background: index of the background class, if the set has one; adds the rows without it.
+
+    Returns:
+        DataFrame with columns value (0–1) and convention, one row a convention.
+    """
+    tables = np.asarray(confmats)
+    if tables.ndim != 3 or len(tables) == 0:
+        raise ValueError(f"conventions needs (N, K, K) counts, one table an image, N ≥ 1; got shape {tables.shape}")
+    total = tables.sum(0)
+    options: list[Absent] = ["skip", 0.0, 1.0]
+    scores = [pixel_accuracy(total)]
+    for without in (None, background) if background is not None else (None,):
+        scores += [mean_iou(total, a, without) for a in options]
+        scores += [mean_iou_per_image(tables, a, without) for a in options]
+        scores += [mean_iou_per_batch(tables, batch, a, without) for a in options]
+    return pd.DataFrame({"value": [float(s) for s in scores], "convention": [s.convention for s in scores]})
+
+
+def _without(iou: NDArray[np.float64], background: int | None) -> NDArray[np.float64]:
+    return iou if background is None else np.delete(iou, background, axis=-1)
+
+
+def _mean(values: NDArray[np.float64], absent: Absent) -> float:
+    values = values[~np.isnan(values)] if absent == "skip" else np.where(np.isnan(values), absent, values)
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _sentence(over: str, absent: Absent, background: int | None) -> str:
+    gone = "skipped" if absent == "skip" else f"counted as {absent:g}"
+    back = "background counted" if background is None else "background left out of the mean"
+    return f"mIoU: {over}, absent classes {gone}, void ignored, {back}"
+
+
+# Boundaries ---------------------------------------------------------------------------------------------
+
+
+def boundary_counts(
+    pred: Any, target: Any, num_classes: int, ignore_index: int = IGNORE_INDEX, width: float = 0.02
+) -> Counts:
+    """Counts for boundary IoU: only pixels of a class within a distance of its edge are compared.
+
+    Cheng et al. 2021, "Boundary IoU". The distance is `width` times the image diagonal, at least one pixel,
+    measured in king's moves; as there, the border of the image is an edge, too. A prediction is not judged
+    where the target is void.
+
+    Args:
+        pred, target: integer (H, W).
+
+    Returns:
+        int64 (K, 3): intersection, boundary of the target, boundary of the prediction, in pixels. Adds up
+        over images.
+    """
+    p, t = torch.as_tensor(pred), torch.as_tensor(target)
+    if p.shape != t.shape or p.ndim != 2:
+        raise ValueError(f"expected two masks (H, W) of one size; got {tuple(p.shape)} and {tuple(t.shape)}")
+    reach = max(1, round(width * float(np.hypot(*p.shape))))
+    judged = t != ignore_index
+    counts = np.zeros((num_classes, 3), np.int64)
+    for k in torch.unique(torch.cat([p.flatten(), t.flatten()])).tolist():
+        if k == ignore_index:
+            continue
+        if not 0 <= k < num_classes:
+            raise _outside("target" if (t == k).any() else "prediction", [k], num_classes, ignore_index)
+        inner_t, inner_p = (_boundary((m == k) & judged, reach) for m in (t, p))
+        counts[k] = [(inner_t & inner_p).sum(), inner_t.sum(), inner_p.sum()]
+    return counts
+
+
+def _boundary(region: Tensor, reach: int) -> Tensor:
+    """The pixels of a bool (H, W) region that lie within `reach` of something else."""
+    outside = F.pad((~region).float()[None, None], [reach] * 4, value=1)
+    near = F.max_pool2d(F.max_pool2d(outside, (1, 2 * reach + 1), 1), (2 * reach + 1, 1), 1)[0, 0]
+    return region & (near > 0)
+
+
+def boundary_iou_per_class(counts: ArrayLike) -> NDArray[np.float64]:
+    """Boundary IoU from (K, 3) `boundary_counts`: float64 (K,), NaN for a class in neither."""
+    both, target, pred = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    return _ratio(both, target + pred - both)
+
+
+# Calibration --------------------------------------------------------------------------------------------
+
+
+def calibration_counts(probs: Tensor, target: Tensor, bins: int = 15, ignore_index: int = IGNORE_INDEX) -> Counts:
+    """Counts for calibration: how sure the model was, and how often it was right.
+
+    Args:
+        probs: float (K, H, W) or (B, K, H, W), probabilities that sum to 1 over K.
+        target: integer (H, W) or (B, H, W).
+        bins: equal intervals of confidence; a confidence on a border belongs to the lower one.
+
+    Returns:
+        int64 (bins, 3): pixels, right ones, summed confidence in units of 1/65536. Adds up over images.
+    """
+    confidence, pred = probs.max(dim=-3)
+    if pred.shape != target.shape:
+        raise ValueError(f"probs are for {tuple(pred.shape)} pixels and the target has {tuple(target.shape)}")
+    if confidence.numel() and not (float(confidence.min()) >= 0 and float(confidence.max()) <= 1 + 1e-4):
+        raise ValueError("probs are not probabilities: values outside 0–1 (scores need a softmax first)")
+    judged = target != ignore_index
+    sure, right = confidence[judged].double(), (pred == target)[judged]
+    which = (sure * bins).ceil().long().sub_(1).clamp_(0, bins - 1)
+    fixed = (sure * FIXED_POINT).round().long()
+    counts = torch.zeros(bins, 3, dtype=torch.int64)
+    for column, weight in enumerate((torch.ones_like(fixed), right.long(), fixed)):
+        counts[:, column].index_add_(0, which.cpu(), weight.cpu())
+    return counts.numpy()
+
+
+def expected_calibration_error(counts: ArrayLike) -> Score:
+    """Mean distance between confidence and accuracy over bins, weighted by pixels (Naeini et al. 2015).
+
+    Args:
+        counts: int64 (bins, 3) from `calibration_counts`.
+    """
+    pixels, right, fixed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    gap = np.abs(right - fixed / FIXED_POINT).sum()
+    sentence = f"ECE: {len(pixels)} equal bins of the highest probability, over the data set, void ignored"
+    return Score(float(_ratio(gap, pixels.sum())), sentence)
