@@ -63,7 +63,7 @@ notebooks: $(READY) ## run every notebook in place and keep its outputs
 	$(PY) -m seglab.notebooks run notebooks/*.ipynb
 
 bench: $(READY_TO_TEST) ## every benchmark, one after another
-	@for file in benchmarks/*.py; do echo "$$file"; $(PY) "$$file" || exit 1; done
+	@for file in $(wildcard benchmarks/*.py); do echo "$$file"; $(PY) "$$file" || exit 1; done
 
 constraints: ## constraints.txt anew, from the newest versions
 	@$(FIND_PYTHON); fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
