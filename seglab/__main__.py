@@ -1,6 +1,8 @@
 """The `seglab` command. Each subcommand imports what it needs when it runs, so that `--help` is instant."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +28,16 @@ def _prepare() -> None:
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
 
 
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What a ValueError says is meant for the reader: show that, without a traceback."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        typer.echo(f"{typer.style('✗', fg='red')} {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 @app.command()
 def doctor() -> None:
     """Look whether everything that seglab needs is there and works; say what to do where it does not."""
@@ -43,6 +55,31 @@ def doctor() -> None:
 
 
 @app.command()
+def datasets(
+    check: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="NAME SPLIT", help="Read every image and mask of this one and say which cannot be used."),
+    ] = None,
+) -> None:
+    """List the data sets, and which of them are here."""
+    from seglab.catalogue import table
+    from seglab.data import data_root, load_dataset
+    from seglab.doctor import present
+
+    if check is None:
+        rows = table()[["title", "classes", "images", "download"]]
+        here = set(present())
+        rows["here"] = ["drawn" if name == "toytown" else "yes" if name in here else "" for name in rows.index]
+        typer.echo(rows.to_string())
+        typer.echo(f"\nData lies in {data_root()}; the environment variable SEGLAB_DATA names another folder.")
+        return
+    with _plain_errors():
+        dataset = load_dataset(*check, download=False)
+        dataset.check()
+    typer.echo(f"All {len(dataset)} images of {' '.join(check)} and their masks can be used.")
+
+
+@app.command()
 def lab(
     port: Annotated[int, typer.Option(help="Where to serve; the next free one is taken when it is in use.")] = 8888,
     ip: Annotated[
@@ -52,15 +89,12 @@ def lab(
 ) -> None:
     """Open the notebooks in JupyterLab, on the first one. Stop it with Ctrl-C, twice.
 
-    Installed without a checkout, the notebooks are copied to ./seglab-notebooks first; a copy that is
-    already there is kept.
+    Where seglab was installed without a checkout, the notebooks are copied to ./seglab-notebooks first.
     """
     from seglab.lab import open_lab, workspace
 
-    try:
+    with _plain_errors():
         folder = workspace(copy_to=Path("seglab-notebooks"))
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from None
     open_lab(folder, ip, port, browser)
 
 

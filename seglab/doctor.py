@@ -131,11 +131,20 @@ def _files() -> list[Finding]:
 
 
 def _data() -> list[Finding]:
-    chosen = os.environ.get("SEGLAB_DATA")
-    if chosen and not Path(chosen).is_dir():
-        sentence = f"SEGLAB_DATA is {chosen!r}, which is not a folder."
-        return [Finding("warning", sentence, "Make the folder, or unset SEGLAB_DATA to use the project's data/.")]
-    return []
+    from seglab.data import data_root
+
+    root = data_root()
+    if "SEGLAB_DATA" in os.environ and not root.is_dir():
+        remedy = "Make the folder, or unset SEGLAB_DATA to use the project's data/."
+        return [Finding("warning", f"SEGLAB_DATA is {str(root)!r}, which is not a folder.", remedy)]
+    return [Finding("ok", f"Data sets in {root}: {', '.join(['toytown (drawn)', *present()])}.")]
+
+
+def present() -> list[str]:
+    """Names of the data sets that lie in the data folder; Toytown, which is drawn, lies nowhere."""
+    from seglab.data import DATASETS, data_root
+
+    return [name for name, spec in DATASETS.items() if spec.folder and (data_root() / spec.folder).is_dir()]
 
 
 def _first_line(error: Exception) -> str:

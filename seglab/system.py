@@ -6,7 +6,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -22,15 +21,6 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fingerprint(files: Iterable[Path], root: Path) -> str:
-    """SHA-256 over the bytes and the POSIX paths (below `root`) of many files, whatever their order.
-
-    Two folders with equal content have one fingerprint, on any system; a renamed file changes it.
-    """
-    lines = sorted(f"{sha256_file(file)}  {file.relative_to(root).as_posix()}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def requirements() -> list[Requirement]:
