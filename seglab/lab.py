@@ -1,7 +1,9 @@
 """JupyterLab on the course: which folder it works in, and how it is started."""
 
+import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from seglab.places import project_root, share_dir
@@ -30,18 +32,29 @@ def workspace(copy_to: Path) -> Path:
 
 
 def open_lab(folder: Path, ip: str, port: int, browser: bool) -> None:
-    """Run JupyterLab on the first notebook of a folder until it is stopped; without news and update pop-ups."""
+    """Run JupyterLab on the first notebook of a folder until it is stopped."""
     from jupyterlab.labapp import main
 
     options = [
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--ServerApp.ip={ip}",
         f"--ServerApp.port={port}",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        # Unlike a file given to JupyterLab, this is also part of the address that it prints.
+        f"--LabApp.default_url=/lab/tree/{numbered(folder)[0].name}",
     ]
     if not browser:
         options.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container
         options.append("--allow-root")
-    main([*options, str(numbered(folder)[0].resolve())])
+    with tempfile.TemporaryDirectory() as settings:
+        _set_defaults(Path(settings))
+        main(options)
+
+
+def _set_defaults(folder: Path) -> None:
+    """JupyterLab asks neither for news nor for updates, unless somebody's own settings say otherwise."""
+    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    (folder / "labconfig").mkdir()
+    (folder / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(quiet), encoding="utf-8")
+    paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
