@@ -179,9 +179,8 @@ def _paint(labels: NDArray[np.uint8], classes: ClassSet) -> NDArray[np.uint8]:
     """uint8 (…, H, W) → (…, H, W, 3), by Pillow's palette, the fastest lookup at hand."""
     flat = Image.fromarray(labels.reshape(-1, labels.shape[-1]))
     flat.putpalette(classes.palette.tobytes())
-    rgb = np.asarray(flat.convert("RGB")).reshape(*labels.shape, 3)
+    rgb = np.array(flat.convert("RGB")).reshape(*labels.shape, 3)
     if any(classes.hatches):
-        rgb = rgb.copy()
         patterns = np.zeros(256, np.uint8)
         patterns[: len(classes)] = classes.hatches
         for pattern in set(np.unique(patterns[labels])) - {0}:
