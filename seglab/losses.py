@@ -76,13 +76,21 @@ def checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """`logits` in at least float32 and `target` as int64, once it is sure that they fit together.
 
     Raises:
-        ValueError: the two do not lie on the same grid, or a label is neither a class nor void. (Without the check a
-            GPU stops at such a label with an assertion that names neither the label nor the line.)
+        ValueError: the two do not lie on the same grid, or a label is neither a class nor void.
     """
     if logits.ndim != 4 or target.shape != (logits.shape[0], *logits.shape[2:]):
         shapes = f"{tuple(logits.shape)} and {tuple(target.shape)}"
         raise ValueError(f"logits (B,K,H,W) and target (B,H,W) do not fit together: {shapes}")
-    num_classes = logits.shape[1]
+    check_labels(target, logits.shape[1])
+    half = logits.dtype in (torch.float16, torch.bfloat16)
+    return logits.float() if half else logits, target.long()
+
+
+def check_labels(target: Tensor, num_classes: int) -> None:
+    """Raise a ValueError that names the labels which are neither void nor one of `num_classes` classes.
+
+    Without it a GPU stops at such a label with an assertion that names neither the label nor the line.
+    """
     strange = (target < 0) | (target >= num_classes) & (target != IGNORE_INDEX)
     if strange.any():
         found = target[strange].unique()[:8].tolist()
@@ -90,8 +98,6 @@ def checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"labels {found} are neither void ({IGNORE_INDEX}) nor one of the {num_classes} classes"
             f" 0 … {num_classes - 1}; is the mask from another class set?"
         )
-    half = logits.dtype in (torch.float16, torch.bfloat16)
-    return logits.float() if half else logits, target.long()
 
 
 def by_class(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
