@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seglab.classes import CLASS_SETS
     from seglab.data import DATASETS, load_dataset
     from seglab.masks import colorize, overlay
+    from seglab.models import MODELS, load_model
 
 __version__ = "0.1.0"
 
@@ -30,8 +31,10 @@ _HOMES = {
     "load_dataset": "data",
     "colorize": "masks",
     "overlay": "masks",
+    "MODELS": "models",
+    "load_model": "models",
 }
-__all__ = ["CLASS_SETS", "DATASETS", "colorize", "load_dataset", "overlay"]
+__all__ = ["CLASS_SETS", "DATASETS", "MODELS", "colorize", "load_dataset", "load_model", "overlay"]
 
 
 def __getattr__(name: str) -> object:

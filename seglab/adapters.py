@@ -1,0 +1,310 @@
+"""Adapters: one form for the models of every library.
+
+A model of torchvision returns a dict at the size of its input, one of transformers an object at a quarter of it, one
+of smp a tensor if the sides are divisible by 32. A `SegModel` holds such a module, unchanged, as `net` and gives it
+one form: batch (B,3,h,w) → scores (B,K,h',w') on the grid on which its head works. Which models there are is said in
+`models.py`; this file would be the same for one of your own (`wrap`).
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seglab.classes import CLASS_SETS, IGNORE_INDEX, ClassSet
+from seglab.errors import unknown
+from seglab.losses import Criterion, check_labels
+
+# What ImageNet's pixels are on average, and how far they spread: every published model was trained on such input.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+AUX_WEIGHT = 0.5  # of the auxiliary head's loss, as in torchvision's own recipe
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+# family → year and paper
+FAMILIES: dict[str, tuple[int, str]] = {
+    "FCN": (2015, "Long, Shelhamer & Darrell: Fully Convolutional Networks for Semantic Segmentation, arXiv:1411.4038"),
+    "U-Net": (2015, "Ronneberger, Fischer & Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation,"
+                    " arXiv:1505.04597"),
+    "DeepLabV3": (2017, "Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv:1706.05587"),
+    "LR-ASPP": (2019, "Howard et al.: Searching for MobileNetV3, arXiv:1905.02244"),
+    "SegFormer": (2021, "Xie et al.: SegFormer: Simple and Efficient Design for Semantic Segmentation with"
+                        " Transformers, arXiv:2105.15203"),
+    "Mask2Former": (2022, "Cheng et al.: Masked-attention Mask Transformer for Universal Image Segmentation,"
+                          " arXiv:2112.01527"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known about a model: one row of `MODELS`.
+
+    Attributes:
+        name: key in `MODELS`.
+        title: how figures and tables call it.
+        family: key in `FAMILIES`, the paper that it follows.
+        library: where `net` comes from.
+        classes: key in `CLASS_SETS`, what its published weights know; None where only its backbone is published.
+        build: (number of classes, with auxiliary head?) → `net`, without weights and without a network.
+        adapter: the `SegModel` that brings `net` to the common form.
+        backbone: path of the part of `net` that is pretrained on ImageNet and can be frozen.
+        has_aux: whether it can have an auxiliary head.
+        divisor: both sides of its input are multiples of this; the adapter pads and crops.
+        weights: name → what is known about these weights; the first ones are the default.
+    """
+
+    name: str
+    title: str
+    family: str
+    library: str
+    classes: str | None
+    build: Callable[[int, bool], nn.Module]
+    adapter: "type[SegModel]"
+    backbone: str
+    has_aux: bool = False
+    divisor: int = 1
+    weights: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def year(self) -> int | None:
+        """When its family was published."""
+        return FAMILIES[self.family][0] if self.family in FAMILIES else None
+
+    @property
+    def paper(self) -> str:
+        """Where its family was published."""
+        return FAMILIES[self.family][1] if self.family in FAMILIES else ""
+
+
+class SegModel(nn.Module):
+    """What every model can do, whichever library it comes from.
+
+    Attributes:
+        net: the library's own module; `net.state_dict()` has the library's own keys.
+        classes: the K classes of its scores.
+        spec: what is known about it.
+        norm: "group" or "sync" where `with_norm` has replaced its BatchNorm.
+    """
+
+    net: Any
+
+    def __init__(self, net: nn.Module, classes: ClassSet, spec: ModelSpec) -> None:
+        super().__init__()
+        self.net, self.classes, self.spec = net, classes, spec
+        self.norm: str | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (B,3,h,w) → scores (B,K,h',w') at the head's own stride.
+
+        Interpolated (bilinear, `align_corners=False`) to (h,w) they are what the library's own model returns.
+        """
+        return self.heads(images)[0]
+
+    def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Scores of the main head and, in training mode, of the auxiliary one where there is one."""
+        raise NotImplementedError
+
+    def loss(self, images: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
+        """What training minimises: criterion(main head) + 0.5 · criterion(auxiliary head), at the size of `targets`.
+
+        Args:
+            images: float (B,3,h,w), normalised.
+            targets: integer (B,H,W), 255 for void.
+            criterion: (logits (B,K,H,W), target (B,H,W)) → scalar, see `losses.criterion`.
+        """
+        main, aux = self.heads(images)
+        loss = criterion(enlarge(main, targets), targets)
+        return loss if aux is None else loss + AUX_WEIGHT * criterion(enlarge(aux, targets), targets)
+
+    def preprocess(self, image: Tensor) -> Tensor:
+        """uint8 (3,H,W) or (B,3,H,W) → float32 (B,3,H,W), normalised as ImageNet is, at its own size, on my device."""
+        if image.dtype != torch.uint8 or image.ndim not in (3, 4) or image.shape[-3] != 3:
+            raise ValueError(
+                f"expected a uint8 image (3,H,W) or (B,3,H,W), got {image.dtype} {tuple(image.shape)};"
+                " an image (H,W,3) is brought to this form by image.permute(2, 0, 1)"
+            )
+        batch = image if image.ndim == 4 else image[None]
+        batch = batch.to(next(self.parameters()).device).float() / 255
+        mean, std = (batch.new_tensor(v)[:, None, None] for v in (MEAN, STD))
+        return (batch - mean) / std
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The part that is usually pretrained on ImageNet: what is frozen in the first epochs of a fine-tuning."""
+        if not self.spec.backbone:
+            raise ValueError(
+                f"nobody said which part of {self.spec.title} is its backbone: wrap(…, backbone='encoder')"
+            )
+        return self.net.get_submodule(self.spec.backbone)
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the backbone."""
+        return list(self.backbone.parameters())
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """All other parameters."""
+        backbone = set(self.backbone.parameters())
+        return [p for p in self.parameters() if p not in backbone]
+
+
+class TorchvisionModel(SegModel):
+    """FCN, DeepLabV3 and LR-ASPP of torchvision, without the interpolation at their end."""
+
+    def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self.training and len(images) == 1 and _normalises_single_pixels(self.net):
+            raise ValueError(
+                f"{self.spec.title} cannot train on a batch of one: its global pooling leaves one pixel an image, and"
+                " BatchNorm needs two values to compare. Take two images, or GroupNorm: with_norm(model, 'group')"
+            )
+        features = self.net.backbone(images)
+        main = self.net.classifier(features.get("out", features))  # the head of LR-ASPP takes low and high features
+        if not (self.training and self.spec.has_aux and self.net.aux_classifier is not None):
+            return main, None
+        return main, self.net.aux_classifier(features["aux"])
+
+
+class PlainModel(SegModel):
+    """A module whose output already is scores: U-Net, SegFormer, one of your own.
+
+    Where `spec.divisor` asks for it, images are padded on the right and at the bottom with zeros, the mean colour, and
+    the scores cropped back.
+    """
+
+    def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        height, width = images.shape[-2:]
+        padded = F.pad(images, (0, -width % self.spec.divisor, 0, -height % self.spec.divisor))
+        output = self.net(padded)
+        named = isinstance(output, Mapping) and "out" in output
+        main = output["out"] if named else getattr(output, "logits", output)
+        aux = output.get("aux") if named and self.training else None
+        if not isinstance(main, Tensor) or main.ndim != 4 or main.shape[1] != len(self.classes):
+            found = tuple(main.shape) if isinstance(main, Tensor) else type(main).__name__
+            raise ValueError(f"expected scores (B,{len(self.classes)},h',w') from {self.spec.title}, got {found}")
+        rows = math.ceil(height * main.shape[-2] / padded.shape[-2])
+        columns = math.ceil(width * main.shape[-1] / padded.shape[-1])
+        return main[..., :rows, :columns], aux if aux is None else aux[..., :rows, :columns]
+
+
+class Mask2FormerModel(SegModel):
+    """Mask2Former: queries that each name a class and paint a mask, instead of a class for each pixel."""
+
+    def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        output = self.net(images)
+        return semantic_scores(output.class_queries_logits, output.masks_queries_logits), None
+
+    def loss(self, images: Tensor, targets: Tensor, criterion: Criterion | None = None) -> Tensor:
+        """Its own loss (Cheng et al. 2022): each mask of the target is matched with one query, and those compared.
+
+        `criterion` is not used. Void is nobody's mask, and an image without a label is left out; if all are, the loss
+        is a zero with a gradient. Matching runs in float32 under autocast too.
+        """
+        check_labels(targets, len(self.classes))
+        labelled = (targets != IGNORE_INDEX).flatten(1).any(dim=1)
+        if not labelled.any():
+            return 0 * self.heads(images)[0].sum()
+        images, targets = images[labelled], targets[labelled]
+        labels = [target.unique() for target in targets]
+        labels = [found[found != IGNORE_INDEX].long() for found in labels]
+        masks = [(target == found[:, None, None]).float() for target, found in zip(targets, labels, strict=True)]
+        output = self.net(images, output_auxiliary_logits=True)
+        keys = ("masks_queries_logits", "class_queries_logits")
+        with torch.autocast(images.device.type, enabled=False):
+            # The decoder's last layer, and those before it, which learn from the same masks.
+            last, *earlier = [{key: layer[key].float() for key in keys} for layer in (output, *output.auxiliary_logits)]
+            losses = self.net.get_loss_dict(
+                **last, mask_labels=masks, class_labels=labels, auxiliary_predictions=earlier
+            )
+            return self.net.get_loss(losses)
+
+
+def semantic_scores(class_logits: Tensor, mask_logits: Tensor) -> Tensor:
+    """What Mask2Former's queries say together about each pixel.
+
+    Args:
+        class_logits: (B,Q,K+1), each query's class; the last one is "nothing".
+        mask_logits: (B,Q,h,w), each query's mask.
+
+    Returns:
+        Scores (B,K,h,w): for each class the sum over the queries of p(class) · p(mask). They are to be compared with
+        each other; they are neither logits nor probabilities.
+    """
+    return torch.einsum("bqk,bqhw->bkhw", class_logits.softmax(dim=-1)[..., :-1], mask_logits.sigmoid())
+
+
+def enlarge(scores: Tensor, targets: Tensor) -> Tensor:
+    """Scores (B,K,h',w') → (B,K,H,W), the size of `targets` (B,H,W)."""
+    return F.interpolate(scores, size=targets.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def wrap(module: nn.Module, classes: str | ClassSet, title: str = "", backbone: str = "", divisor: int = 1) -> SegModel:
+    """Bring a module of one's own to the common form.
+
+    Args:
+        module: images (B,3,h,w) → scores (B,K,h',w'), or a dict that has them as "out", or an object that has them
+            as `logits`.
+        classes: its K classes, or their key in `CLASS_SETS`.
+        title: how tables call it; by default the name of its type.
+        backbone: the path of its pretrained part, where that is to be frozen.
+        divisor: what the sides of its input have to be multiples of.
+    """
+    name = title or type(module).__name__
+    spec = ModelSpec(name, name, "own", "own", None, lambda _, __: module, PlainModel, backbone, divisor=divisor)
+    return PlainModel(module, class_set(classes), spec).eval()
+
+
+def class_set(classes: str | ClassSet) -> ClassSet:
+    """A class set, from itself or from its key in `CLASS_SETS`."""
+    if isinstance(classes, ClassSet):
+        return classes
+    if classes not in CLASS_SETS:
+        raise unknown("class set", classes, CLASS_SETS)
+    return CLASS_SETS[classes]
+
+
+def with_norm(model: Module, kind: str) -> Module:
+    """Replace every BatchNorm of a model, in place, keeping its learned scale and shift.
+
+    Args:
+        kind: "group", GroupNorm (Wu & He 2018), which looks at one image at a time and so works with any batch; or
+            "sync", SyncBatchNorm, which looks at the images of all processes together.
+
+    Returns:
+        The same model.
+    """
+    if kind == "sync":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    elif kind == "group":
+        for parent in list(model.modules()):
+            for name, child in parent.named_children():
+                if type(child) is nn.BatchNorm2d:  # a subclass may do more than normalise
+                    setattr(parent, name, _group_norm(child))
+    else:
+        raise unknown("kind of norm", kind, ("group", "sync"))
+    if isinstance(model, SegModel):
+        model.norm = kind
+    return model
+
+
+def _group_norm(norm: nn.BatchNorm2d) -> nn.GroupNorm:
+    """At most 32 groups, each of at least four channels: a group of one would wipe out a map of one pixel."""
+    channels = norm.num_features
+    groups = max((g for g in (2, 4, 8, 16, 32) if channels % g == 0 and channels // g >= 4), default=1)
+    group = nn.GroupNorm(groups, channels, eps=norm.eps, affine=norm.affine)
+    if norm.affine:
+        group.load_state_dict({"weight": norm.weight, "bias": norm.bias})
+    return group.to(norm.weight.device if norm.affine else "cpu").train(norm.training)
+
+
+def _normalises_single_pixels(net: nn.Module) -> bool:
+    """Whether a BatchNorm that learns comes after a global pooling, as in DeepLab's image-level branch."""
+    branches = [list(module) for module in net.modules() if isinstance(module, nn.Sequential)]
+    return any(
+        any(isinstance(m, nn.AdaptiveAvgPool2d) for m in branch)
+        and any(isinstance(m, nn.BatchNorm2d) and m.training for m in branch)
+        for branch in branches
+    )

@@ -1,0 +1,78 @@
+"""Checkpoints: weights on disk, with what has to be known to use them.
+
+A checkpoint is a safetensors file. Its tensors have the library's own keys, so that the library can read them without
+seglab; its metadata say which model they belong to and what its classes are called.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from seglab.adapters import SegModel
+from seglab.classes import ClassSet
+
+
+def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: Any) -> None:
+    """Write a checkpoint that `load_model` reads: safetensors, with the library's own keys.
+
+    Args:
+        half: store parameters as float16, BatchNorm's running averages always as they are.
+        facts: whatever else is to be known of these weights (seed, data, epoch, …), as far as JSON can say it.
+    """
+    parameters = {name for name, _ in model.net.named_parameters()} if half else set()
+    state = {
+        key: (value.half() if key in parameters else value).detach().cpu().contiguous()
+        for key, value in model.net.state_dict().items()
+    }
+    has_aux = getattr(model.net, "aux_classifier", None) is not None
+    known = {"model": model.spec.name, "classes": class_set_fields(model.classes), "aux": has_aux, "norm": model.norm}
+    # One key: safetensors writes several in an arbitrary order, and the same weights would get another hash each time.
+    metadata = {"seglab": json.dumps(facts | known, sort_keys=True)}
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".part")
+    save_file(state, unfinished, metadata)
+    unfinished.replace(path)  # killed at any moment, this leaves the old checkpoint or the new one
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a checkpoint says about itself ("model", "classes", …) and its tensors.
+
+    Raises:
+        ValueError: there is no such file, or it is not a checkpoint of seglab.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"there is no checkpoint {str(path)!r}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["seglab"])
+            return facts, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"{str(path)!r} is not a checkpoint of seglab: {error}") from None
+
+
+def fill(net: nn.Module, state: dict[str, Tensor], fresh_head: bool) -> None:
+    """Copy tensors into a library's module. With `fresh_head`, what depends on the number of classes stays as it is."""
+    own = net.state_dict()
+    same_shape = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+    left = [key for key in own if key not in same_shape and not (fresh_head and key in state)]
+    left = [key for key in left if not key.startswith("aux_classifier.")]  # only training needs it
+    if left:
+        raise ValueError(f"the checkpoint does not fit: nothing for {len(left)} of {len(own)} tensors, as {left[0]!r}")
+    net.load_state_dict(same_shape, strict=False)
+
+
+def class_set_fields(classes: ClassSet) -> dict[str, Any]:
+    """A class set as JSON can hold it."""
+    return asdict(classes) | {"things": sorted(classes.things)}
+
+
+def class_set_from(fields: dict[str, Any]) -> ClassSet:
+    """The class set that `class_set_fields` described: lists become tuples again."""
+    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    colors = tuple(tuple(color) for color in fields["colors"])
+    return ClassSet(**fields | lists | {"colors": colors, "things": frozenset(fields["things"])})

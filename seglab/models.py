@@ -1,0 +1,241 @@
+"""Models: which there are, and how one is made.
+
+`MODELS` has every architecture in two sizes: the published ones, built by the libraries that publish them, and the
+minis, made of the same libraries' classes with small widths, so that one trains in minutes on a laptop. How they come
+to one form is the business of `adapters.py`; here is what each of them is made of.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seglab.adapters import Mask2FormerModel, ModelSpec, PlainModel, SegModel, TorchvisionModel, class_set, with_norm
+from seglab.checkpoints import class_set_from, fill, read_checkpoint
+from seglab.classes import CLASS_SETS, ClassSet
+from seglab.errors import unknown
+from seglab.unet import UNet
+
+
+def _torchvision(name: str, num_classes: int, aux: bool) -> nn.Module:
+    """One of torchvision's six. Without `weights_backbone=None` it would download a backbone."""
+    from torchvision.models import segmentation
+
+    build = getattr(segmentation, name)
+    return _brisk(build(weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=aux))
+
+
+def _brisk(net: nn.Module) -> nn.Module:
+    """Let BatchNorm's averages follow within tens of steps.
+
+    torchvision's MobileNetV3 sets a momentum of 0.01: after a few hundred steps they still remember the start, and a
+    model that has learned to train well predicts nonsense in `eval()`.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.1
+    return net
+
+
+def _small_resnet(layers: dict[str, str]) -> nn.Module:
+    """torchvision's ResNet, dilated to stride 8, with two blocks a stage and 64, 128, 256, 256 channels: 0.4 M.
+
+    Args:
+        layers: stage → the name under which its features leave.
+    """
+    from torchvision.models._utils import IntermediateLayerGetter
+    from torchvision.models.resnet import Bottleneck, ResNet
+
+    class SmallResNet(ResNet):
+        def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+            return super()._make_layer(block, min(planes // 4, 64), *args, **kwargs)  # planes: 64, 128, 256, 512
+
+    net = SmallResNet(Bottleneck, [2, 2, 2, 2], num_classes=1, replace_stride_with_dilation=[False, True, True])
+    return IntermediateLayerGetter(net, layers)
+
+
+def _fcn_mini(num_classes: int, aux: bool) -> nn.Module:
+    from torchvision.models.segmentation.fcn import FCN, FCNHead
+
+    backbone = _small_resnet({"layer4": "out", "layer3": "aux"} if aux else {"layer4": "out"})
+    return FCN(backbone, FCNHead(256, num_classes), FCNHead(256, num_classes) if aux else None)
+
+
+def _deeplabv3_mini(num_classes: int, aux: bool) -> nn.Module:
+    """Atrous rates 3, 6, 9: on maps of 24×32 torchvision's 12, 24, 36 would see mostly padding."""
+    from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabV3
+    from torchvision.models.segmentation.fcn import FCNHead
+
+    backbone = _small_resnet({"layer4": "out", "layer3": "aux"} if aux else {"layer4": "out"})
+    head = nn.Sequential(
+        ASPP(256, (3, 6, 9), 64),
+        nn.Conv2d(64, 64, 3, padding=1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, num_classes, 1),
+    )
+    return DeepLabV3(backbone, head, FCNHead(256, num_classes) if aux else None)
+
+
+def _lraspp_mini(num_classes: int, aux: bool) -> nn.Module:
+    """On MobileNetV3-Small: low features at stride 8, high ones at 16."""
+    from torchvision.models._utils import IntermediateLayerGetter
+    from torchvision.models.mobilenetv3 import mobilenet_v3_small
+    from torchvision.models.segmentation.lraspp import LRASPP
+
+    features = mobilenet_v3_small(weights=None, dilated=True).features
+    backbone = IntermediateLayerGetter(features, {"2": "low", "12": "high"})
+    return _brisk(LRASPP(backbone, features[2].out_channels, features[12].out_channels, num_classes))
+
+
+def _unet_resnet34(num_classes: int, aux: bool) -> nn.Module:
+    import segmentation_models_pytorch as smp
+
+    return smp.Unet("resnet34", encoder_weights=None, classes=num_classes)
+
+
+def _unet_mini(num_classes: int, aux: bool) -> nn.Module:
+    return UNet(num_classes, width=16)
+
+
+def _segformer(num_classes: int, aux: bool, **widths: Any) -> nn.Module:
+    """SegFormer; B0 is what transformers builds by default."""
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+    return SegformerForSemanticSegmentation(SegformerConfig(**widths | {"num_labels": num_classes}))
+
+
+def _mask2former(num_classes: int, aux: bool, swin: dict[str, Any], **widths: Any) -> nn.Module:
+    """Mask2Former on a Swin transformer (Liu et al. 2021)."""
+    from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
+
+    backbone = SwinConfig(**swin | {"out_features": ["stage1", "stage2", "stage3", "stage4"]})
+    config = Mask2FormerConfig(**widths | {"backbone_config": backbone, "num_labels": num_classes})
+    return Mask2FormerForUniversalSegmentation(config)
+
+
+_TINY_SWIN = {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3}
+_MINI_SWIN = {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "drop_path_rate": 0.0}
+_mask2former_mini = partial(
+    _mask2former, swin=_MINI_SWIN, hidden_dim=96, feature_size=96, mask_feature_size=96, num_attention_heads=6,
+    encoder_layers=2, decoder_layers=4, encoder_feedforward_dim=192, dim_feedforward=192, num_queries=20,
+    train_num_points=2048,
+)  # fmt: skip
+_segformer_mini = partial(
+    _segformer, hidden_sizes=[32, 64, 112, 160], num_attention_heads=[1, 2, 4, 5], decoder_hidden_size=128,
+    drop_path_rate=0.0,
+)  # fmt: skip
+
+MODELS: dict[str, ModelSpec] = {
+    "fcn_resnet50": ModelSpec(
+        "fcn_resnet50", "FCN, ResNet-50", "FCN", "torchvision", "voc",
+        partial(_torchvision, "fcn_resnet50"), TorchvisionModel, "backbone", has_aux=True),
+    "fcn_resnet101": ModelSpec(
+        "fcn_resnet101", "FCN, ResNet-101", "FCN", "torchvision", "voc",
+        partial(_torchvision, "fcn_resnet101"), TorchvisionModel, "backbone", has_aux=True),
+    "deeplabv3_resnet50": ModelSpec(
+        "deeplabv3_resnet50", "DeepLabV3, ResNet-50", "DeepLabV3", "torchvision", "voc",
+        partial(_torchvision, "deeplabv3_resnet50"), TorchvisionModel, "backbone", has_aux=True),
+    "deeplabv3_resnet101": ModelSpec(
+        "deeplabv3_resnet101", "DeepLabV3, ResNet-101", "DeepLabV3", "torchvision", "voc",
+        partial(_torchvision, "deeplabv3_resnet101"), TorchvisionModel, "backbone", has_aux=True),
+    "deeplabv3_mobilenet_v3_large": ModelSpec(
+        "deeplabv3_mobilenet_v3_large", "DeepLabV3, MobileNetV3-Large", "DeepLabV3", "torchvision", "voc",
+        partial(_torchvision, "deeplabv3_mobilenet_v3_large"), TorchvisionModel, "backbone", has_aux=True),
+    "lraspp_mobilenet_v3_large": ModelSpec(
+        "lraspp_mobilenet_v3_large", "LR-ASPP, MobileNetV3-Large", "LR-ASPP", "torchvision", "voc",
+        partial(_torchvision, "lraspp_mobilenet_v3_large"), TorchvisionModel, "backbone"),
+    "segformer_b0": ModelSpec(
+        "segformer_b0", "SegFormer-B0", "SegFormer", "transformers", "ade20k",
+        _segformer, PlainModel, "segformer"),
+    "mask2former_swin_tiny": ModelSpec(
+        "mask2former_swin_tiny", "Mask2Former, Swin-Tiny", "Mask2Former", "transformers", "ade20k",
+        partial(_mask2former, swin=_TINY_SWIN), Mask2FormerModel, "model.pixel_level_module.encoder"),
+    "unet_resnet34": ModelSpec(
+        "unet_resnet34", "U-Net, ResNet-34", "U-Net", "smp", None,
+        _unet_resnet34, PlainModel, "encoder", divisor=32),
+    "fcn_mini": ModelSpec(
+        "fcn_mini", "FCN mini", "FCN", "torchvision", "street",
+        _fcn_mini, TorchvisionModel, "backbone", has_aux=True),
+    "unet_mini": ModelSpec(
+        "unet_mini", "U-Net mini", "U-Net", "seglab", "street",
+        _unet_mini, PlainModel, "encoder"),
+    "deeplabv3_mini": ModelSpec(
+        "deeplabv3_mini", "DeepLabV3 mini", "DeepLabV3", "torchvision", "street",
+        _deeplabv3_mini, TorchvisionModel, "backbone", has_aux=True),
+    "lraspp_mini": ModelSpec(
+        "lraspp_mini", "LR-ASPP mini", "LR-ASPP", "torchvision", "street",
+        _lraspp_mini, TorchvisionModel, "backbone"),
+    "segformer_mini": ModelSpec(
+        "segformer_mini", "SegFormer mini", "SegFormer", "transformers", "street",
+        _segformer_mini, PlainModel, "segformer"),
+    "mask2former_mini": ModelSpec(
+        "mask2former_mini", "Mask2Former mini", "Mask2Former", "transformers", "street",
+        _mask2former_mini, Mask2FormerModel, "model.pixel_level_module.encoder"),
+}  # fmt: skip
+
+
+def load_model(
+    name: str | Path,
+    weights: str | Path | None = None,
+    classes: str | ClassSet | None = None,
+    *,
+    aux: bool | None = None,
+    norm: str | None = None,
+    device: str | torch.device | None = None,
+) -> SegModel:
+    """Make a model, in `eval()`.
+
+    Args:
+        name: key in `MODELS`, or a checkpoint that `checkpoints.save_model` wrote.
+        weights: a checkpoint; None leaves the model untrained.
+        classes: a class set or its key in `CLASS_SETS`; by default the checkpoint's, and street classes for an
+            untrained model. Other classes than the checkpoint's get a fresh last layer, to be trained.
+        aux: with an auxiliary head? By default where the architecture has one.
+        norm: "group" or "sync", see `adapters.with_norm`.
+        device: by default a GPU where there is one.
+
+    Raises:
+        ValueError: there is no such model, weights, class set or kind of norm; the model has no auxiliary head; the
+            checkpoint is of another model.
+    """
+    if str(name).endswith(".safetensors"):
+        facts, state = read_checkpoint(name)
+        spec = _spec(facts["model"])
+    else:
+        name, _, tag = str(name).partition(":")
+        spec = _spec(name)
+        facts, state = _weights(spec, tag or weights)
+    if aux and not spec.has_aux:
+        raise ValueError(f"{spec.title} has no auxiliary head; leave out aux=True")
+    known = class_set_from(facts["classes"]) if facts else CLASS_SETS["street"]
+    chosen = known if classes is None else class_set(classes)
+    with_aux = facts.get("aux", spec.has_aux) if aux is None else aux
+    model = spec.adapter(spec.build(len(chosen), with_aux), chosen, spec)
+    if norm := norm or facts.get("norm"):
+        with_norm(model, norm)
+    if state:
+        fill(model.net, state, fresh_head=chosen.names != known.names)
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+
+def _spec(name: str) -> ModelSpec:
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name]
+
+
+def _weights(spec: ModelSpec, weights: str | Path | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The checkpoint that `weights` means for this model; two empty ones for None."""
+    if weights is None:
+        return {}, {}
+    if not Path(weights).is_file():
+        there_are = ", ".join([*spec.weights, "None (untrained)", "the path of a checkpoint (.safetensors)"])
+        raise ValueError(f"unknown weights {str(weights)!r} of {spec.name}. Known: {there_are}")
+    facts, state = read_checkpoint(weights)
+    if facts["model"] != spec.name:
+        raise ValueError(f"{str(weights)!r} holds the weights of {facts['model']}, not of {spec.name}")
+    return facts, state
