@@ -5,7 +5,6 @@ minis, made of the same libraries' classes with small widths, so that one trains
 to one form is the business of `adapters.py`; here is what each of them is made of.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
