@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -95,10 +96,10 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
         Raises:
             ValueError: names the files that cannot be used, at most ten of them, and why.
         """
-        problems, seen = [], torch.zeros(256, dtype=torch.int64)
+        problems, seen = [], np.zeros(256, np.int64)
         for index in tqdm(range(len(self)), desc=f"checking {self.name}", unit="image", disable=not progress):
             try:
-                seen += torch.bincount(self[index].target.flatten().int(), minlength=256)
+                seen += np.bincount(self[index].target.numpy().ravel(), minlength=256)
             except ValueError as error:
                 problems.append(str(error))
         if problems:

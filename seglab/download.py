@@ -39,8 +39,8 @@ def fetch(
         hash: `"sha256:…"` or `"md5:…"`; None accepts what comes (then verify the content yourself).
         progress: show a progress bar.
         num_bytes: how big the file is, for the error message.
-        retries: attempts after the first that may fail in a row without a byte arriving.
-        pause: seconds before the second attempt; doubled each time, up to 30.
+        retries: attempts that may fail in a row, without a byte arriving, before the next failure is final.
+        pause: seconds before the next attempt; doubled each time, up to 30.
 
     Raises:
         ValueError: no connection, no such file, or another file than the hash promises; it says what to do.
@@ -123,12 +123,10 @@ def _transfer(
             _attempt(url, part, progress)
             break
         except requests.RequestException as error:
-            if _size(part) > before:
-                failures = 0
-            failures += 1
+            failures = 0 if _size(part) > before else failures + 1
             if failures > retries or not _passes(error):
                 raise
-            time.sleep(min(30, pause * 2 ** (failures - 1)))
+            time.sleep(min(30, pause * 2**failures))
     part.replace(output_file)
 
 

@@ -44,7 +44,7 @@ def read_image(source: Source, upright: bool = True) -> Tensor:
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
 
 
 def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
@@ -130,10 +130,9 @@ def relabel(mask: Tensor, labels: Mapping[int, int], path: str | Path) -> Tensor
     if foreign:
         known = ", ".join(str(label) for label in sorted(labels))
         raise ValueError(f"{path}: {_listed(foreign)} without a meaning here; the known ones are {known}")
-    table = torch.zeros(256, dtype=torch.uint8)
-    for raw, index in labels.items():
-        table[raw] = index
-    return table[mask.long()]
+    table = np.zeros(256, np.uint8)
+    table[list(labels)] = list(labels.values())
+    return torch.from_numpy(table[mask.numpy()])
 
 
 def check_pair(image: Tensor, target: Tensor, name: str | Path) -> None:
@@ -223,8 +222,8 @@ def _code(color: Iterable[int]) -> int:
 
 def _label_counts(mask: Tensor) -> dict[int, int]:
     """Label → pixels, for the labels that occur."""
-    counts = torch.bincount(mask.flatten().int(), minlength=256)
-    return {int(label): int(counts[label]) for label in counts.nonzero().flatten()}
+    counts = np.bincount(mask.numpy().ravel(), minlength=256)
+    return {int(label): int(counts[label]) for label in counts.nonzero()[0]}
 
 
 def _listed(counts: Mapping[int, int]) -> str:
