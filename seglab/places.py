@@ -1,6 +1,6 @@
 """Where the project's own files lie: beside the package in a checkout, under `share/seglab` after `pip install`.
 
-Both trees are laid out alike: `notebooks/`, `data/zoo/`, `constraints.txt`.
+Both trees are laid out alike: `notebooks/`, `data/results/`, `data/zoo/`, `constraints.txt`.
 """
 
 import sysconfig
