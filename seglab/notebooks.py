@@ -156,6 +156,8 @@ def _main(arguments: list[str]) -> int:
     parser.add_argument("command", choices=["run", "normalise", "check"])
     parser.add_argument("files", nargs="+", type=Path)
     given = parser.parse_args(arguments)
+    if absent := [str(path) for path in given.files if not path.is_file()]:
+        parser.error(f"no such file: {', '.join(absent)}")
     found = []
     for path in given.files:
         if given.command == "run":

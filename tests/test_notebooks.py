@@ -1,6 +1,5 @@
 """The committed notebooks are executed and tidy, and their exercises tell right from wrong."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,27 +159,25 @@ def test_execute_keeps_outputs_in_normal_form_and_a_failure_changes_nothing(tmp_
 
 
 def test_nbval_compares_marked_cells_and_allows_for_what_changes(tmp_path):
-    path = tmp_path / "01_made.ipynb"
+    right, wrong = tmp_path / "right.ipynb", tmp_path / "wrong.ipynb"
     source = "# NBVAL_CHECK_OUTPUT\nprint(object(), '00%| | 0/3 [00:00<?, ?it/s]', 6 * 7)"
-    nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
-    notebooks.execute(path, timeout=60)
+    nbformat.write(new_notebook(cells=[new_code_cell(source)]), right)
+    notebooks.execute(right, timeout=60)
+    wrong.write_text(right.read_text().replace("] 42", "] 43"))
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", ROOT / "tests" / "nbval.cfg"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, path]
-
-    def outcome() -> str:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=dict(os.environ))
-        return done.stdout.splitlines()[-1]
-
-    assert "1 passed" in outcome()
-    path.write_text(path.read_text().replace("] 42", "] 43"))
-    assert "1 failed" in outcome()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, right, wrong]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.startswith(".F"), done.stdout
+    assert "1 failed, 1 passed" in done.stdout
 
 
-def test_command_line_tidies_once(tmp_path):
+def test_command_line_tidies_once(tmp_path, capsys):
     path = tmp_path / "used.ipynb"
     nbformat.write(used_notebook(), path)
-    command = [sys.executable, "-m", "seglab.notebooks", "normalise", str(path)]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
-    assert (first.returncode, second.returncode) == (1, 0), first.stderr
-    assert "brought to normal form" in first.stdout
-    assert second.stdout == ""
+    assert notebooks._main(["normalise", str(path)]) == 1
+    assert capsys.readouterr().out == f"{path}: brought to normal form\n"
+    assert notebooks._main(["normalise", str(path)]) == 0
+    assert notebooks._main(["check", str(path)]) == 0
+    path.write_text(path.read_text().replace('"execution_count": 1', '"execution_count": 2'))
+    assert notebooks._main(["check", str(path)]) == 1
+    assert "not run from top to bottom" in capsys.readouterr().out
