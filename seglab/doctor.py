@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from seglab.lab import numbered
 from seglab.places import share_dir
 from seglab.system import GB, accelerator, here, installed, requirements, tested_versions
 
@@ -120,12 +121,12 @@ def _kernel() -> list[Finding]:
 
 def _files() -> list[Finding]:
     share = share_dir()
-    notebooks = sorted((share / "notebooks").glob("[0-9]*.ipynb")) if share else []
+    notebooks = numbered(share / "notebooks") if share else []
     if not notebooks:
         return [Finding("error", "The notebooks are not found.", "Install seglab again; see README.md.")]
     weights = sorted(path.stem for path in (notebooks[0].parents[1] / "data" / "zoo").rglob("*.safetensors"))
     return [
-        Finding("ok", f"{len(notebooks)} notebooks in {notebooks[0].parent}."),
+        Finding("ok", f"Notebooks: {len(notebooks)}, in {notebooks[0].parent}."),
         Finding("ok", f"Trained weights that work offline: {', '.join(weights) or 'none yet'}."),
     ]
 

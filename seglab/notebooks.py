@@ -5,7 +5,6 @@ python -m seglab.notebooks normalise notebooks/*.ipynb  tidy without executing
 python -m seglab.notebooks check notebooks/*.ipynb      say what is not fit to be committed
 """
 
-import copy
 import os
 import re
 import sys
@@ -41,8 +40,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
     Idempotent, so a committed notebook can be tested to be in normal form on any machine.
     """
-    nb = copy.deepcopy(nb)
-    _, nb = nbformat.validator.normalize(nb)  # gives ids to cells that have none
+    _, nb = nbformat.validator.normalize(nb)  # a copy, in which every cell has an id
     _drop_passing(nb.metadata)
     nb.metadata.kernelspec = NotebookNode(KERNEL)
     nb.metadata.language_info = NotebookNode(name="python")

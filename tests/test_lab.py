@@ -38,13 +38,13 @@ def checkout(tmp_path) -> Path:
     (folder / "notebooks").mkdir(exist_ok=True)
     if not numbered(folder / "notebooks"):
         cells = [new_markdown_cell("# Made by a test"), new_code_cell("6 * 7"), new_code_cell("import seglab")]
-        nbformat.write(normalise(new_notebook(cells=cells)), folder / "notebooks" / "00_made.ipynb")
+        nbformat.write(new_notebook(cells=cells), folder / "notebooks" / "00_made.ipynb")
     first = numbered(folder / "notebooks")[0]
     nb = nbformat.read(first, as_version=4)
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
-    nbformat.write(nb, first)
+    nbformat.write(normalise(nb), first)
     return folder
 
 

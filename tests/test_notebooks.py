@@ -119,6 +119,8 @@ def test_normal_form_hides_links_and_temporary_folders_elsewhere(monkeypatch):
     assert notebooks.hide_paths("/var/folders/a1/b_2/T/x.png") == "…/x.png"
     assert notebooks.hide_paths(r"C:\Users\bo\x.png") == r"~\x.png"
     assert notebooks.hide_paths("and/or /rooted /tmpfile a/tmp/b") == "and/or /rooted /tmpfile a/tmp/b"
+    monkeypatch.setattr(sys, "prefix", f"{Path.cwd()}/environment")
+    assert notebooks.hide_paths(f"{Path.cwd()}/environment/x {Path.cwd()}/y") == "…/x …/y"
     monkeypatch.chdir("/")
     assert notebooks.hide_paths("a / b") == "a / b"
 
