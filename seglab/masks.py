@@ -27,8 +27,9 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
         scores: float (B, K, H, W) with `channel_dim=1`, (B, H, W, K) with `channel_dim=-1`, or without
             the batch: (K, H, W) with `channel_dim=0`, (H, W, K) with `channel_dim=-1`.
         size: (H, W) of the mask. The answer is the one of interpolating the scores (bilinear,
-            `align_corners=False`) and then taking the argmax, at a fraction of its time and memory; only
-            pixels where two interpolated scores agree to within rounding could turn out differently.
+            `align_corners=False`) and then taking the argmax, pixel for pixel, at a fraction of its time
+            and memory. (Where two classes agree to the last bit, torch's own answer can depend on the
+            processor, the threads and the size; the one of its general kernel is given.)
 
     Returns:
         uint8 (B, H, W) or (H, W), of the kind and on the device that the scores were.
@@ -216,17 +217,22 @@ def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
     A pixel lies in a cell between four scores of each class and gets a convex combination of them. So a
     class that wins at all four corners wins in the whole cell: only the cells along boundaries need
     interpolating, and there only the classes that are somewhere in the cell as high as another is
-    everywhere. Works through one row of cells at a time.
+    everywhere. Works through one row of cells at a time. Where two classes come within rounding of each
+    other, torch's own rounding decides.
     """
     _, height, width = scores.shape
     (i, down), (j, right) = _cells(height, size[0]), _cells(width, size[1])
     low = scores.argmax(0).astype(np.uint8)
     mask = low[:, j][i]
 
-    corners = [scores, *(_shifted(scores, rows, columns) for rows, columns in ((0, 1), (1, 0), (1, 1)))]
+    top_scores = scores.max(0)
+    tie = np.float32(8 * np.finfo(np.float32).eps) * np.abs(scores).max()
+    drawn = np.count_nonzero(scores >= top_scores - tie, axis=0) > 1  # (h, w)
+    beside = [(0, 1), (1, 0), (1, 1)]
+    corners = [scores, *(_shifted(scores, *by) for by in beside)]
     highest, lowest = np.maximum.reduce(corners), np.minimum.reduce(corners)
     contends = highest >= lowest.max(0)  # (K, h, w): may win somewhere in the cell
-    mixed = np.logical_or.reduce([_shifted(low, *by) != low for by in ((0, 1), (1, 0), (1, 1))])  # (h, w)
+    mixed = np.logical_or.reduce([drawn, *((_shifted(low, *by) != low) | _shifted(drawn, *by) for by in beside)])
 
     first_pixel = np.searchsorted(i, np.arange(height + 1))
     for row in np.flatnonzero(mixed.any(1)):
@@ -236,22 +242,41 @@ def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
         x = np.flatnonzero(chosen)  # the pixel columns that need a closer look
         if strip.size == 0 or len(x) == 0:
             continue
-        u, left, next_ = right[x], j[x], np.minimum(j[x] + 1, width - 1)
-        below = min(row + 1, height - 1)
+        classes = np.flatnonzero(contends[:, row, mixed[row]].any(1))
+        u, sides, rows = right[x], (j[x], np.minimum(j[x] + 1, width - 1)), (row, min(row + 1, height - 1))
         best: NDArray[np.float32] | None = None
-        for k in np.flatnonzero(contends[:, row, mixed[row]].any(1)):
-            top = scores[k, row, left] * (1 - u) + scores[k, row, next_] * u
-            bottom = scores[k, below, left] * (1 - u) + scores[k, below, next_] * u
-            score = top * (1 - v) + bottom * v
+        for k in classes:
+            upper, lower = (scores[k, r, sides[0]] * (1 - u) + scores[k, r, sides[1]] * u for r in rows)
+            score = upper * (1 - v) + lower * v
             if best is None:
-                best, winner = score, np.full(score.shape, k, np.uint8)
+                best, winner, unsure = score, np.full(score.shape, k, np.uint8), np.zeros(score.shape, bool)
             else:
+                unsure |= np.abs(score - best) <= tie
                 better = score > best
                 np.copyto(best, score, where=better)
                 np.copyto(winner, np.uint8(k), where=better)
+        if len(classes) > 1 and unsure.any():
+            py, px = np.nonzero(unsure)
+            a, b, c, d = (scores[classes][:, r, side[px]] for r in rows for side in sides)  # (C, n) each
+            winner[py, px] = classes[_as_torch_rounds(a, b, c, d, u[px], v[py, 0]).argmax(0)]
         for start, stop, at in _runs(chosen):
             strip[:, start:stop] = winner[:, at : at + stop - start]
     return mask
+
+
+def _as_torch_rounds(
+    a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], d: NDArray[Any], u: NDArray[Any], v: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Bilinear between a b (above) and c d (below) with the very rounding of torch's CPU kernel.
+
+    It computes x · w₀ + (y · w₁) with a fused multiply-add, across and then down. A product of two
+    float32 is exact in float64, so that is where a fused step can be had.
+    """
+
+    def between(x: NDArray[Any], y: NDArray[Any], w: NDArray[Any]) -> NDArray[np.float32]:
+        return (x.astype(np.float64) * (1 - w) + y * w).astype(np.float32)
+
+    return between(between(a, b, u), between(c, d, u), v)
 
 
 def _cells(cells: int, pixels: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

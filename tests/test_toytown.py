@@ -91,7 +91,9 @@ def test_colour_alone_does_not_solve_it():
 
     def pixels(seeds):
         scenes = [toytown.scene(s) for s in seeds]
-        return np.concatenate([s.image.reshape(3, -1).T for s in scenes]), np.concatenate([s.target.ravel() for s in scenes])
+        return np.concatenate([s.image.reshape(3, -1).T for s in scenes]), np.concatenate(
+            [s.target.ravel() for s in scenes]
+        )
 
     colours, labels = pixels(list(toytown.SPLITS["train"])[:30])
     chosen = dice.permutation(np.flatnonzero(labels != 255))[:40_000]
