@@ -1,0 +1,130 @@
+"""Figures: what is drawn (golden colours and label maps, not pixels of a rendering), and what is said about it."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from seglab import CLASS_SETS, toytown, viz
+from seglab.metrics import calibration_counts, confusion_matrix, iou_per_class
+
+STREET = CLASS_SETS["street"]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return toytown.scene(30_004)
+
+
+def test_describe_by_hand():
+    mask = np.array([[3] * 90 + [0] * 7 + [8] * 2 + [255]], np.uint8)
+    assert viz.describe(mask, STREET) == "road 90 %, sky 7 %, car 2 %, void 1 %"
+    assert viz.describe(mask, STREET, most=2) == "road 90 %, sky 7 %, …"
+    assert viz.describe(np.array([[0] * 999 + [1]]), STREET) == "sky 100 %, building < 1 %"
+
+
+def all_figures(scene) -> dict[str, viz.Figure]:
+    confmat = confusion_matrix(np.roll(scene.target, 3, 1) % 11, scene.target, 11)
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), (8, 8)).transpose(2, 0, 1)
+
+    counts = calibration_counts(torch.from_numpy(probs), torch.zeros(8, 8, dtype=torch.long))
+    return {
+        "pictures": viz.pictures({"a": scene.image, "b": scene.image.transpose(1, 2, 0)}),
+        "scene": viz.scene(scene.image, scene.target, STREET),
+        "labels": viz.labels({"m": np.array([[0, -1], [255, 3]])}, STREET, mark=np.eye(2) > 0),
+        "heat_maps": viz.heat_maps({"x": probs[0], "y": probs[1]}, unit="probability"),
+        "confusion": viz.confusion(confmat, STREET),
+        "class_bars": viz.class_bars({"IoU": iou_per_class(confmat)}, STREET),
+        "class_bars, two, log": viz.class_bars(
+            {"a": np.r_[np.full(10, 0.1), np.nan], "b": np.full(11, 0.2)}, STREET, log=True
+        ),
+        "reliability": viz.reliability(counts),
+        "lines": viz.lines(pd.DataFrame({"loss": [2.0, 1.0], "mIoU": [0.1, 0.4]}), "epoch", "value"),
+    }
+
+
+def test_every_figure_is_a_legible_png_with_words(scene):
+    for name, figure in all_figures(scene).items():
+        data, metadata = figure._repr_mimebundle_()
+        picture = Image.open(BytesIO(b64decode(data["image/png"])))
+        assert picture.size[0] > 150, name
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 10, name
+        assert len(figure.alt) > 2, name
+        assert metadata["image/png"]["alt"] == figure.alt
+        assert data["text/plain"] == f"<Figure: {figure.alt}>"
+
+
+def test_the_same_figure_is_the_same_bytes(scene):
+    one, other = (viz.scene(scene.image, scene.target, STREET).png() for _ in range(2))
+    assert one == other
+
+
+def test_figures_do_without_pyplot():
+    """Drawing with pyplot inside widget callbacks corrupts pictures; a second process shows that nothing imports it."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from seglab import viz, toytown, CLASS_SETS; s = toytown.scene(1);"
+        "viz.scene(s.image, s.target, CLASS_SETS['street']).png(); print('matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_scene_shows_the_mask_in_the_class_colours(scene):
+    """The middle picture is the palette applied to the label map, nothing else."""
+    figure = viz.scene(scene.image, scene.target, STREET)
+    shown = figure.axes[1].images[0].get_array()
+    assert (np.asarray(shown) == STREET.palette[scene.target]).all()
+    names = {text.get_text() for text in figure.legends[0].get_texts()}
+    present = {STREET.names[k] for k in np.unique(scene.target) if k != 255}
+    assert names == present | {"void"}
+    assert "road" in figure.alt
+
+
+def test_confusion_says_what_is_confused():
+    confmat = np.zeros((11, 11), int)
+    confmat[3, 3], confmat[3, 4], confmat[4, 4] = 60, 40, 10
+    figure = viz.confusion(confmat, STREET)
+    assert "40 % of road called pavement" in figure.alt
+    ax = figure.axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["road", "pavement"]
+    assert sorted(t.get_text() for t in ax.texts) == ["100", "40", "60"]
+
+
+def test_bars_keep_class_colours_and_mark_what_is_absent():
+    figure = viz.class_bars({"IoU": np.r_[np.linspace(0.1, 0.9, 10), np.nan]}, STREET)
+    bars = figure.axes[0].patches
+    assert [tuple(round(255 * c) for c in bar.get_facecolor()[:3]) for bar in bars] == list(STREET.colors)
+    assert [t.get_text() for t in figure.axes[0].texts] == ["–"]
+    assert "bicyclist absent" in figure.alt
+
+
+def test_heat_maps_share_one_scale():
+    figure = viz.heat_maps({"a": np.zeros((3, 3)), "b": np.full((3, 3), 4.0)}, diverging=True)
+    limits = {ax.images[0].get_clim() for ax in figure.axes if ax.images}
+    assert limits == {(-4.0, 4.0)}
+
+
+def test_objects_have_colours_of_their_own(scene):
+    rgb = viz.instance_colors(scene.instance)
+    for number in np.unique(scene.instance):
+        assert len(np.unique(rgb[scene.instance == number], axis=0)) == 1
+    assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == len(np.unique(scene.instance))
+    panoptic = viz.panoptic_colors(scene.target, scene.instance, STREET)
+    stuff = (scene.instance == 0) & (scene.target != 255)
+    assert (panoptic[stuff] == STREET.palette[scene.target[stuff]]).all()
+
+
+def test_broken_labels_are_white():
+    assert viz.label_colors(np.array([[3, 77, 255]]), STREET).tolist() == [[[128, 64, 128], [255, 255, 255], [0, 0, 0]]]
+
+
+def test_nothing_to_show_is_an_error():
+    with pytest.raises(ValueError, match="no pictures"):
+        viz.pictures([])
