@@ -5,6 +5,7 @@ minis, made of the same libraries' classes with small widths, so that one trains
 to one form is the business of `adapters.py`; here is what each of them is made of.
 """
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,19 @@ def _unet_mini(num_classes: int, aux: bool) -> nn.Module:
 
 
 def _segformer(num_classes: int, aux: bool, **widths: Any) -> nn.Module:
-    """SegFormer; B0 is what transformers builds by default."""
+    """SegFormer; B0 is what transformers builds by default.
+
+    transformers draws every weight with a standard deviation of 0.02, which suits a fine-tuning but hardly moves from
+    scratch; convolutions are drawn as in the paper's own code (He et al. 2015).
+    """
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-    return SegformerForSemanticSegmentation(SegformerConfig(**widths | {"num_labels": num_classes}))
+    net = SegformerForSemanticSegmentation(SegformerConfig(**widths | {"num_labels": num_classes}))
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.out_channels // module.groups * math.prod(module.kernel_size)
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+    return net
 
 
 def _mask2former(num_classes: int, aux: bool, swin: dict[str, Any], **widths: Any) -> nn.Module:
