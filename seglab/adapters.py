@@ -253,8 +253,12 @@ def wrap(module: nn.Module, classes: str | ClassSet, title: str = "", backbone: 
         divisor: what the sides of its input have to be multiples of.
     """
     name = title or type(module).__name__
-    spec = ModelSpec(name, name, "own", "own", None, lambda _, __: module, PlainModel, backbone, divisor=divisor)
+    spec = ModelSpec(name, name, "own", "own", None, _own, PlainModel, backbone, divisor=divisor)
     return PlainModel(module, class_set(classes), spec).eval()
+
+
+def _own(num_classes: int, aux: bool) -> nn.Module:
+    raise ValueError("a module of your own is built by you; seglab only wraps it")
 
 
 def class_set(classes: str | ClassSet) -> ClassSet:
