@@ -98,5 +98,65 @@ def lab(
     open_lab(folder, ip, port, browser)
 
 
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="A model of seglab.MODELS, as unet_mini; untrained.")],
+    data: Annotated[str, typer.Option(help="Data set to train on, and to validate on unless --val names another.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and history; by default runs/MODEL-DATA-SEED.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint to start from, as another run's best.safetensors.")
+    ] = None,
+    val: Annotated[str | None, typer.Option(help="Data set to validate on.")] = None,
+    split: Annotated[tuple[str, str], typer.Option(help="Splits to train and to validate on.")] = ("train", "val"),
+    size: Annotated[tuple[int, int], typer.Option(help="Height and width of crops and of validated images.")] = (
+        192,
+        256,
+    ),
+    scale: Annotated[tuple[float, float], typer.Option(help="Range of the zoom; 1 covers the size.")] = (0.75, 1.5),
+    batch: Annotated[int, typer.Option(help="Images a step, in each process.")] = 8,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate; by default what suits the model.")] = None,
+    optimizer: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    loss: Annotated[str, typer.Option(help="ce, focal, dice, lovasz, or a sum as ce+dice.")] = "ce",
+    weights: Annotated[str, typer.Option(help="Class weights: none, median or inverse frequency.")] = "none",
+    favour: Annotated[list[str] | None, typer.Option(help="A class to lay crops around; may be given again.")] = None,
+    ema: Annotated[float, typer.Option(help="Decay of the averaged weights; 0 for none.")] = 0.0,
+    freeze: Annotated[int, typer.Option(help="Epochs in which the backbone stays as it is.")] = 0,
+    norm: Annotated[str | None, typer.Option(help="Turn BatchNorm into group or sync norm.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 where the processor is quick at it.")
+    ] = "float32",
+    seed: Annotated[int, typer.Option(help="Of every random number.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that load images.")] = 0,
+) -> None:
+    """Train a model. Interrupted, the same command goes on where it was.
+
+    On several GPUs or machines: torchrun --nproc-per-node 4 -m seglab train …
+    """
+    import torch
+
+    from seglab.data import load_dataset
+    from seglab.models import load_model
+    from seglab.train import Recipe, fit
+
+    with _plain_errors():
+        recipe = Recipe(epochs=epochs, batch=batch, size=size, scale=scale, favour=tuple(favour or ()),
+                        optimizer=optimizer, lr=lr, ema=ema, freeze=freeze, loss=loss, weights=weights,
+                        precision=precision, seed=seed)  # fmt: skip
+        train_data, val_data = load_dataset(data, split[0]), load_dataset(val or data, split[1])
+        torch.manual_seed(seed)  # of the first weights
+        net = load_model(model, start, train_data.classes, norm=norm)
+        folder = out or Path("runs") / f"{model}-{data.replace(':', '-')}-{seed}"
+        history = fit(net, train_data, val_data, recipe, folder, workers=workers)
+    best = history["miou"].idxmax()
+    typer.echo(
+        f"best after epoch {best}: mIoU {history['miou'][best]:.3f} on {val_data.name} {val_data.split}, in {folder}"
+    )
+    for name in net.classes.names:
+        typer.echo(f"  {name:<14} {history[name][best]:.3f}")
+
+
 if __name__ == "__main__":
     app(prog_name="seglab")

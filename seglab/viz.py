@@ -396,3 +396,26 @@ def lines(table: pd.DataFrame, xlabel: str, ylabel: str, width: float = 7.5, hei
     if table.shape[1] > 1:
         ax.legend()
     return fig
+
+
+@styled
+def training(history: pd.DataFrame, classes: ClassSet, width: float = 9.5) -> Figure:
+    """Losses on the left; on the right mIoU, and behind it the IoU of each class in its colour."""
+    last = history.iloc[-1]
+    alt = f"Training over {len(history)} epochs: loss {last['loss']:.2f}, validation loss {last['val_loss']:.2f}, "
+    fig, (left, right) = figure(
+        width, 3.0, f"{alt}mIoU {last['miou']:.2f}, at best {history['miou'].max():.2f}.", ncols=2
+    )
+    left.plot(history.index, history["loss"], color=SOFT, label="training loss")
+    left.plot(history.index, history["val_loss"], color=SERIES[0], label="validation loss")
+    left.set(xlabel="epoch", title="loss", ylim=(0, None))
+    for k, name in enumerate(classes.names):
+        right.plot(history.index, history[name], color=classes.palette[k] / 255, lw=1, alpha=0.75)
+        right.annotate(name, (history.index[-1], history[name].iloc[-1]), xytext=(4, 0), textcoords="offset points",
+                       fontsize=7, va="center", annotation_clip=False)  # fmt: skip
+    right.plot(history.index, history["miou"], color=INK, lw=2.2, label="mIoU")
+    right.set(xlabel="epoch", title="IoU on the validation images", ylim=(0, 1))
+    for ax in (left, right):
+        ax.grid(axis="y")
+        ax.legend(loc="upper right" if ax is left else "upper left")
+    return fig
