@@ -1,4 +1,4 @@
-"""Results that travel with the workbook: small tables in `data/results/`, so that a notebook shows them without their data.
+"""Results that travel with the workbook: tables in `data/results/`, so that a notebook needs no data to show them.
 
 `class_pixels.csv` is made by
 

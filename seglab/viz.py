@@ -155,9 +155,10 @@ def pictures(images: Sequence[Any] | Mapping[str, Any], columns: int = 0, alt: s
 @styled
 def scene(image: Any, mask: Any, classes: ClassSet, title: str = "", alpha: float = 0.6, width: float = 9.5) -> Figure:
     """An image, its mask and both together, with a legend of the classes that occur."""
-    fig = pictures({title or "image": image, "mask": colorize(np.asarray(mask), classes),
-                    "overlay": overlay(np.ascontiguousarray(_hwc(image)), np.asarray(mask), classes, alpha)},
-                   alt=f"{title or 'An image'}, its mask and both together: {describe(mask, classes)}.", width=width)  # fmt: skip
+    painted = overlay(np.ascontiguousarray(_hwc(image)), np.asarray(mask), classes, alpha)
+    shown = {title or "image": image, "mask": colorize(np.asarray(mask), classes), "overlay": painted}
+    alt = f"{title or 'An image'}, its mask and both together: {describe(mask, classes)}."
+    fig = pictures(shown, alt=alt, width=width)
     legend(fig, classes, mask)
     return fig
 
@@ -355,8 +356,8 @@ def class_bars(
         for xi, value in zip(x, table, strict=True):
             if np.isnan(value):
                 ax.text(xi, 0.01, "–", ha="center", color=SOFT, transform=ax.get_xaxis_transform())
-    ax.set_xticks(place, classes.names, rotation=35 if len(classes) > 8 else 0, ha="right" if len(classes) > 8 else "center",
-                  rotation_mode="anchor")  # fmt: skip
+    tilt = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if len(classes) > 8 else {}
+    ax.set_xticks(place, classes.names, **tilt)
     ax.set_ylabel(label)
     ax.grid(axis="y")
     if log:
