@@ -91,7 +91,7 @@ def colorize(mask: Array, classes: ClassSet) -> Array:
         ValueError: labels outside the class set; not a mask.
     """
     labels = _labels(mask, classes)
-    rgb = _paint(labels, classes)
+    rgb = np.stack([_paint(m, classes) for m in labels.reshape(-1, *labels.shape[-2:])]).reshape(*labels.shape, 3)
     return _like(torch.from_numpy(np.moveaxis(rgb, -1, -3) if isinstance(mask, Tensor) else rgb), mask)
 
 
@@ -106,7 +106,7 @@ def overlay(
     """An image with its mask painted over it. Void stays as it is in the image.
 
     Args:
-        image: uint8 (3, H, W) or (H, W, 3).
+        image: uint8 (3, H, W) or (H, W, 3), or an RGB picture of Pillow.
         mask: integer (H, W), of the image's size.
         alpha: share of the class colour, 0 (image alone) to 1 (colours alone).
         only: names of the classes to paint; by default all.
@@ -120,31 +120,61 @@ def overlay(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha={alpha}; expected a share from 0 to 1")
-    picture = _as_torch(image)
-    if picture.ndim != 3 or 3 not in (picture.shape[0], picture.shape[-1]):
-        raise ValueError(f"image has shape {tuple(picture.shape)}; expected (3, H, W) or (H, W, 3)")
-    if picture.dtype != torch.uint8:
-        raise ValueError(f"image is {picture.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).byte())")
-    # Three columns of pixels could be either; torch keeps channels first, NumPy and TensorFlow last.
-    first = picture.shape[0] == 3 and (picture.shape[-1] != 3 or isinstance(image, Tensor))
-    pixels = np.ascontiguousarray((picture.permute(1, 2, 0) if first else picture).cpu().numpy())
+    if isinstance(image, Image.Image):
+        size, mode = (image.height, image.width), image.mode
+    else:
+        picture = _as_torch(image)
+        if picture.ndim != 3 or 3 not in (picture.shape[0], picture.shape[-1]):
+            raise ValueError(f"image has shape {tuple(picture.shape)}; expected (3, H, W) or (H, W, 3)")
+        if picture.dtype != torch.uint8:
+            raise ValueError(
+                f"image is {picture.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).byte())"
+            )
+        # Three columns of pixels could be either; torch keeps channels first, NumPy and TensorFlow last.
+        first = picture.shape[0] == 3 and (picture.shape[-1] != 3 or isinstance(image, Tensor))
+        pixels = np.ascontiguousarray(picture.cpu().numpy())
+        size, mode = (pixels.shape[1:] if first else pixels.shape[:2]), "RGB"
     labels = _labels(mask, classes)
-    if labels.shape != pixels.shape[:2]:
+    if labels.shape != size:
         raise ValueError(
-            f"the mask is {labels.shape} and the image {pixels.shape[:2]}; make the mask at the image's size, "
+            f"the mask is {labels.shape} and the image {size}; make the mask at the image's size, "
             "for instance to_mask(scores, size=image.shape[-2:])"
         )
-    below = Image.fromarray(pixels)
-    painted = Image.blend(below, Image.fromarray(_paint(labels, classes)), alpha)
+    if mode != "RGB":
+        raise ValueError(f"the image's mode is {mode!r}; convert it first: image.convert('RGB')")
+
     shown = np.ones(256, bool) if only is None else np.isin(np.arange(256), [classes.index(name) for name in only])
     shown[classes.ignore_index] = False
+    hidden = None  # where the image stays as it is: one byte a pixel, 255 there
     if only is not None or labels.max(initial=0) == classes.ignore_index:
-        painted.paste(below, mask=Image.fromarray(labels).point([0 if s else 255 for s in shown]))
-    result = np.asarray(painted)
-    if outline:
-        lines = outlines(labels) & shown[labels]
-        result = np.where(lines[..., None], classes.palette[labels], result)
-    return _like(torch.from_numpy(np.array(result.transpose(2, 0, 1) if first else result)), image)
+        hidden = Image.fromarray(labels).point([0 if s else 255 for s in shown])
+    lines = outlines(labels) & shown[labels] if outline else None
+    colors = _paint(labels, classes)
+
+    if isinstance(image, Image.Image):
+        return _over(image, colors, alpha, hidden, lines)
+    if first:
+        bands = zip(pixels, colors.split(), strict=True)
+        painted = np.stack([_over(Image.fromarray(p), c, alpha, hidden, lines) for p, c in bands])
+        return _like(torch.from_numpy(painted), image)
+    if hidden is None and lines is None:  # the bytes of a pixel need not be told apart
+        flat = Image.frombuffer("L", (3 * size[1], size[0]), colors.tobytes(), "raw", "L", 0, 1)
+        painted = np.array(Image.blend(Image.fromarray(pixels.reshape(size[0], -1)), flat, alpha)).reshape(pixels.shape)
+    else:
+        painted = np.array(_over(Image.fromarray(pixels), colors, alpha, hidden, lines))
+    return _like(torch.from_numpy(painted), image)
+
+
+def _over(
+    image: Image.Image, colors: Image.Image, alpha: float, hidden: Image.Image | None, lines: NDArray[np.bool_] | None
+) -> Image.Image:
+    """Colours over an image or over one of its bands."""
+    painted = Image.blend(image, colors, alpha)
+    if hidden is not None:
+        painted.paste(image, mask=hidden)
+    if lines is not None:
+        painted.paste(colors, mask=Image.fromarray(lines))
+    return painted
 
 
 def outlines(mask: Array, width: int = 1) -> Array:
@@ -165,7 +195,7 @@ def _labels(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
     t = _as_torch(mask).cpu()
     if t.is_floating_point() or t.ndim not in (2, 3):
         raise ValueError(f"a mask is an integer array (H, W) or (B, H, W); got {t.dtype} {tuple(t.shape)}")
-    high, low = (int(t.max()), int(t.min())) if t.numel() else (0, 0)
+    low, high = (int(v) for v in torch.aminmax(t)) if t.numel() else (0, 0)
     if low < 0 or high >= len(classes):
         found = [v for v in torch.unique(t).tolist() if not 0 <= v < len(classes) and v != classes.ignore_index]
         if found:
@@ -176,18 +206,18 @@ def _labels(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
     return np.ascontiguousarray(t.to(torch.uint8).numpy())
 
 
-def _paint(labels: NDArray[np.uint8], classes: ClassSet) -> NDArray[np.uint8]:
-    """uint8 (…, H, W) → (…, H, W, 3), by Pillow's palette, the fastest lookup at hand."""
-    flat = Image.fromarray(labels.reshape(-1, labels.shape[-1]))
-    flat.putpalette(classes.palette.tobytes())
-    rgb = np.array(flat.convert("RGB")).reshape(*labels.shape, 3)
+def _paint(labels: NDArray[np.uint8], classes: ClassSet) -> Image.Image:
+    """uint8 (H, W) → a picture of its classes, by Pillow's palette, the fastest lookup at hand."""
+    picture = Image.fromarray(labels)
+    picture.putpalette(classes.palette.tobytes())
+    picture = picture.convert("RGB")
     if any(classes.hatches):
         patterns = np.zeros(256, np.uint8)
         patterns[: len(classes)] = classes.hatches
         for pattern in set(np.unique(patterns[labels])) - {0}:
-            stripes = (patterns[labels] == pattern) & hatch(int(pattern), labels.shape[-2:])
-            rgb[stripes] = rgb[stripes] // 2
-    return rgb
+            stripes = (patterns[labels] == pattern) & hatch(int(pattern), labels.shape)
+            picture.paste(picture.point([v // 2 for v in range(256)] * 3), mask=Image.fromarray(stripes))
+    return picture
 
 
 def _as_torch(array: Array) -> Tensor:

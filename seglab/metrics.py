@@ -71,6 +71,7 @@ def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int
     if p.dtype == t.dtype == torch.uint8 and num_classes <= 256 and 0 <= ignore_index <= 255:
         side = 256  # uint8 cannot lie outside a table of 256 × 256: count first, look afterwards
         index = t.flatten().to(torch.int32).mul_(side).add_(p.flatten())
+        table = _tally(index, side * side).reshape(side, side).cpu()
     else:
         p, t = p.flatten().to(torch.int64), t.flatten().to(torch.int64)
         counted = t != ignore_index
@@ -80,8 +81,7 @@ def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int
                 wrong = torch.unique(labels[(labels < 0) | (labels >= num_classes)]).tolist()
                 raise _outside(name, wrong, num_classes, ignore_index)
         side = num_classes
-        index = t * side + p
-    table = torch.bincount(index, minlength=side * side).reshape(side, side).cpu()
+        table = torch.bincount(t * side + p, minlength=side * side).reshape(side, side).cpu()
     if 0 <= ignore_index < side:
         table[ignore_index] = 0
     for name, totals in (("target", table.sum(1)), ("prediction", table.sum(0))):
@@ -89,6 +89,19 @@ def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int
         if wrong:
             raise _outside(name, wrong, num_classes, ignore_index)
     return table[:num_classes, :num_classes].contiguous()
+
+
+def _tally(index: Tensor, length: int, lanes: int = 4, row: int = 1024) -> Tensor:
+    """`bincount` of int32 indices; overwrites them.
+
+    Neighbouring pixels mostly belong into the same bin, and a counter that has just been written must be waited
+    for. So large images are counted into several tables in turn.
+    """
+    whole = index.numel() // row * row
+    if index.numel() < 1 << 17 or index.device.type != "cpu":
+        return torch.bincount(index, minlength=length)
+    index[:whole].view(-1, row).add_(torch.arange(row, dtype=torch.int32) % lanes * length)
+    return torch.bincount(index, minlength=lanes * length).view(lanes, length).sum(0)
 
 
 def _outside(name: str, labels: list[int], num_classes: int, ignore_index: int) -> ValueError:
