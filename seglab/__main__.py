@@ -150,12 +150,11 @@ def train(
         net = load_model(model, start, train_data.classes, norm=norm)
         folder = out or Path("runs") / f"{model}-{data.replace(':', '-')}-{seed}"
         history = fit(net, train_data, val_data, recipe, folder, workers=workers)
-    best = history["miou"].idxmax()
-    typer.echo(
-        f"best after epoch {best}: mIoU {history['miou'][best]:.3f} on {val_data.name} {val_data.split}, in {folder}"
-    )
+    best = int(history["miou"].to_numpy().argmax())
+    told = f"mIoU {history['miou'].iloc[best]:.3f} on {val_data.name} {val_data.split}, in {folder}"
+    typer.echo(f"best after epoch {best + 1}: {told}")
     for name in net.classes.names:
-        typer.echo(f"  {name:<14} {history[name][best]:.3f}")
+        typer.echo(f"  {name:<14} {history[name].iloc[best]:.3f}")
 
 
 if __name__ == "__main__":

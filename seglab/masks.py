@@ -91,7 +91,9 @@ def colorize(mask: Array, classes: ClassSet) -> Array:
         ValueError: labels outside the class set; not a mask.
     """
     labels = _labels(mask, classes)
-    rgb = np.stack([_paint(m, classes) for m in labels.reshape(-1, *labels.shape[-2:])]).reshape(*labels.shape, 3)
+    rgb = np.stack([np.asarray(_paint(m, classes)) for m in labels.reshape(-1, *labels.shape[-2:])]).reshape(
+        *labels.shape, 3
+    )
     return _like(torch.from_numpy(np.moveaxis(rgb, -1, -3) if isinstance(mask, Tensor) else rgb), mask)
 
 
@@ -155,7 +157,7 @@ def overlay(
         return _over(image, colors, alpha, hidden, lines)
     if first:
         bands = zip(pixels, colors.split(), strict=True)
-        painted = np.stack([_over(Image.fromarray(p), c, alpha, hidden, lines) for p, c in bands])
+        painted = np.stack([np.asarray(_over(Image.fromarray(p), c, alpha, hidden, lines)) for p, c in bands])
         return _like(torch.from_numpy(painted), image)
     if hidden is None and lines is None:  # the bytes of a pixel need not be told apart
         flat = Image.frombuffer("L", (3 * size[1], size[0]), colors.tobytes(), "raw", "L", 0, 1)
