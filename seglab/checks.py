@@ -7,6 +7,7 @@ thought of passes if it has the properties.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,16 @@ def check(answer: Any, *properties: Property) -> Verdict:
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     result = function(*arguments)
-    if result is None or result is ...:
+    if result is ...:
         raise NotYet
+    if result is None:
+        raise ValueError("nothing comes back; is there a return?")
     return result
+
+
+def _fresh(case: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments that an answer may write into, and that any library takes (no negative strides)."""
+    return tuple(np.array(a, order="C") if isinstance(a, np.ndarray) else copy(a) for a in case)
 
 
 # The properties -----------------------------------------------------------------------------------------
@@ -78,12 +86,16 @@ def equals(reference: Any, cases: Cases = ((),), tolerance: float = 1e-6, hint: 
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            expected = reference(*case) if callable(reference) else reference
-            found = answer(*case)
-            if np.shape(_plain(found)) != np.shape(_plain(expected)):
-                return f"Expected shape {np.shape(_plain(expected))}, found {np.shape(_plain(found))}. {hint}".strip()
-            if not np.allclose(_plain(found), _plain(expected), rtol=0, atol=tolerance, equal_nan=True):
+            expected = np.asarray(_plain(reference(*_fresh(case)) if callable(reference) else reference))
+            found = np.asarray(_plain(answer(*_fresh(case))))
+            if found.shape != expected.shape:
+                return f"Expected shape {expected.shape}, found {found.shape}."
+            wrong = ~np.isclose(found, expected, rtol=0, atol=tolerance, equal_nan=True)
+            if wrong.any() and expected.size <= 12:
                 return f"{_said(case)} should give {_short(expected)}, not {_short(found)}. {hint}".strip()
+            if wrong.any():
+                at = tuple(int(i) for i in np.argwhere(wrong)[0])
+                return f"At {list(at)} there should be {expected[at]:g}, not {found[at]:g}. {hint}".strip()
         return None
 
     return holds
@@ -99,7 +111,7 @@ def same_for(transform: Callable[..., tuple[Any, ...]], cases: Cases, what: str,
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            before, after = answer(*case), answer(*transform(*case))
+            before, after = answer(*_fresh(case)), answer(*_fresh(transform(*case)))
             if not np.allclose(_plain(before), _plain(after), rtol=0, atol=tolerance, equal_nan=True):
                 return f"When {what}, the answer must stay {_short(before)}; it becomes {_short(after)}."
         return None
@@ -112,7 +124,7 @@ def commutes(before: Callable[..., tuple[Any, ...]], after: Callable[[Any], Any]
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            one, other = answer(*before(*case)), after(answer(*case))
+            one, other = answer(*_fresh(before(*case))), after(_plain(answer(*_fresh(case))))
             if not np.array_equal(_plain(one), _plain(other)):
                 return f"When {what}, the answer must change in the same way; it does not."
         return None
@@ -125,7 +137,7 @@ def within(low: float, high: float, cases: Cases = ((),), hint: str = "") -> Pro
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            values = np.asarray(_plain(answer(*case)), np.float64)
+            values = np.asarray(_plain(answer(*_fresh(case))), np.float64)
             if ((values < low) | (values > high)).any():
                 found = f"{_said(case)} gives {_short(values)}"
                 return f"Every value must lie between {low:g} and {high:g}; {found}. {hint}".strip()
@@ -139,7 +151,7 @@ def sums_to(total: float, cases: Cases, tolerance: float = 1e-6) -> Property:
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            found = float(np.sum(_plain(answer(*case))))
+            found = float(np.sum(_plain(answer(*_fresh(case)))))
             if abs(found - total) > tolerance:
                 return f"The values must add up to {total:g}; for {_said(case)} they add up to {found:.4g}."
         return None
@@ -152,7 +164,9 @@ def keeps_labels(cases: Cases, of: int = 0) -> Property:
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            invented = set(np.unique(_plain(answer(*case))).tolist()) - set(np.unique(_plain(case[of])).tolist())
+            invented = set(np.unique(_plain(answer(*_fresh(case)))).tolist()) - set(
+                np.unique(_plain(case[of])).tolist()
+            )
             if invented:
                 some = sorted(invented)[:5]
                 return f"There are labels that were not in the mask: {some}. Which interpolation mixes ids?"
@@ -166,12 +180,10 @@ def leaves_alone(cases: Cases) -> Property:
 
     def holds(answer: Callable[..., Any]) -> str | None:
         for case in cases:
-            copies = [np.array(_plain(a), copy=True) for a in case]
-            answer(*case)
-            if any(
-                not np.array_equal(c, _plain(a), equal_nan=c.dtype.kind == "f")
-                for c, a in zip(copies, case, strict=True)
-            ):
+            given = _fresh(case)
+            answer(*given)
+            pairs = [(np.asarray(_plain(a)), np.asarray(_plain(b))) for a, b in zip(given, case, strict=True)]
+            if any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs):
                 return "It changes the array it was given; work on a copy."
         return None
 

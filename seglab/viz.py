@@ -23,7 +23,7 @@ from torch import Tensor
 from seglab.classes import ClassSet
 from seglab.masks import colorize, outlines, overlay
 from seglab.metrics import Counts
-from seglab.palette import voc_colors
+from seglab.palette import SAFE_21, hex_colors
 
 INK, SOFT, ACCENT, PAPER = "#1f2933", "#8794a1", "#d1495b", "#ffffff"
 SERIES = ("#30638e", "#d1495b", "#edae49", "#00798c", "#7b5ea7", "#66a182", "#8d6a4f", "#5c6b73")
@@ -186,7 +186,7 @@ def _patch(classes: ClassSet, k: int) -> Patch:
 
 @styled
 def labels(
-    masks: Mapping[str, ArrayLike], classes: ClassSet | None = None, width: float = 0, mark: ArrayLike | None = None
+    masks: Mapping[str, ArrayLike], classes: ClassSet | None = None, mark: ArrayLike | None = None, columns: int = 0
 ) -> Figure:
     """Small masks with the number in every cell, as in a worked example.
 
@@ -194,20 +194,23 @@ def labels(
         masks: title → integer (H, W), a few pixels a side; -1 leaves a cell empty.
         classes: gives the colours; without it cells are grey.
         mark: bool (H, W): cells with a thick border, in every mask.
+        columns: at most so many side by side; by default all.
     """
     tables = {title: np.asarray(m) for title, m in masks.items()}
     alt = "; ".join(f"{title}: rows {t.tolist()}" for title, t in tables.items())
     widest = max(t.shape[1] for t in tables.values())
     tallest = max(t.shape[0] for t in tables.values())
-    cell = min(0.42, 9.0 / len(tables) / widest)
-    fig, axes = figure(
-        width or len(tables) * (widest * cell + 0.5), tallest * cell + 0.4, alt, ncols=len(tables), squeeze=False
-    )
+    columns = columns or len(tables)
+    rows = -(-len(tables) // columns)
+    cell = min(0.42, 9.0 / columns / widest)
+    size = columns * (widest * cell + 0.5), rows * (tallest * cell + 0.4)
+    fig, axes = figure(*size, alt, nrows=rows, ncols=columns, squeeze=False)
     for ax, (title, table) in zip(axes.flat, tables.items(), strict=True):
         rgb = np.full((*table.shape, 3), 238, np.uint8) if classes is None else classes.palette[table.clip(0, 255)]
         rgb = np.where((table < 0)[..., None], np.uint8(255), rgb)
         ax.imshow(rgb)
         _bare(ax, title)
+        ax.set(xlim=(-0.5, widest - 0.5), ylim=(tallest - 0.5, -0.5))  # cells of one size in every mask
         for (y, x), value in np.ndenumerate(table):
             if value >= 0:
                 dark = rgb[y, x].astype(int) @ [299, 587, 114] < 128_000
@@ -223,11 +226,16 @@ def labels(
     return fig
 
 
+def binary_colors(mask: ArrayLike | Tensor, color: str = ACCENT) -> NDArray[np.uint8]:
+    """A yes/no map as a picture, uint8 (H, W, 3): what is True in one colour, the rest light grey."""
+    yes = np.asarray(mask).astype(bool)[..., None]
+    return np.where(yes, np.array(hex_colors(color.lstrip("#"))[0], np.uint8), np.uint8(236))
+
+
 def instance_colors(instance: ArrayLike | Tensor) -> NDArray[np.uint8]:
     """Object numbers as colours, uint8 (H, W, 3): each object its own, what is no object light grey."""
     numbers = np.asarray(instance).astype(np.int64)
-    table = np.array(voc_colors(256), np.uint8)
-    rgb = table[np.where(numbers > 0, (numbers - 1) % 255 + 1, 0)]
+    rgb = np.array(SAFE_21, np.uint8)[(numbers - 1) % len(SAFE_21)]
     rgb[numbers == 0] = 236
     return rgb
 
@@ -352,7 +360,10 @@ def class_bars(
         x = place + (i - (len(tables) - 1) / 2) * share
         alone = len(tables) == 1
         colors = classes.palette[: len(classes)] / 255 if alone else SERIES[i % len(SERIES)]
-        ax.bar(x, table, share * 0.94, color=colors, label=name)
+        if log:  # a bar would end at an arbitrary floor
+            ax.plot(place, table, "o", ms=7, color=SERIES[i % len(SERIES)], label=name, alpha=0.85)
+        else:
+            ax.bar(x, table, share * 0.94, color=colors, label=name)
         for xi, value in zip(x, table, strict=True):
             if np.isnan(value):
                 ax.text(xi, 0.01, "–", ha="center", color=SOFT, transform=ax.get_xaxis_transform())
@@ -419,4 +430,96 @@ def training(history: pd.DataFrame, classes: ClassSet, width: float = 9.5) -> Fi
     for ax in (left, right):
         ax.grid(axis="y")
         ax.legend(loc="upper right" if ax is left else "upper left")
+    return fig
+
+
+@styled
+def numbers(
+    tables: Mapping[str, ArrayLike | pd.DataFrame], diverging: bool = False, unit: str = "", digits: int = 2,
+    limits: tuple[float, float] | None = None, width: float = 0,
+) -> Figure:  # fmt: skip
+    """Small tables with the value in every cell, on one colour scale: a worked example, or a comparison.
+
+    Args:
+        tables: title → float (rows, columns); NaN leaves a cell empty. A DataFrame brings the names of both.
+        diverging: for values around 0; the scale is then symmetric.
+        unit: what the values are, for the description.
+        limits: lowest and highest value of the scale; by default those of the data.
+    """
+    planes = {title: np.asarray(t, np.float64) for title, t in tables.items()}
+    low, high = limits or (min(np.nanmin(p) for p in planes.values()), max(np.nanmax(p) for p in planes.values()))
+    if diverging:
+        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+    named = [t for t in tables.values() if isinstance(t, pd.DataFrame)]
+    (rows, columns), margin = next(iter(planes.values())).shape, 1.0 if named else 0.1
+    cell = 0.6 if width == 0 else (width - margin * len(planes)) / columns / len(planes)
+    height = rows * min(cell, 0.6) + (1.0 if named else 0.3)
+    alt = "; ".join(f"{t}: {_in_words(p, tables[t], digits)}" for t, p in planes.items())
+    fig, axes = figure(
+        width or len(planes) * (columns * cell + margin), height, f"{unit}. {alt}" if unit else alt,
+        ncols=len(planes), squeeze=False,
+    )  # fmt: skip
+    colors = mpl.colormaps[DIVERGING if diverging else "Blues"]
+    for ax, (title, plane) in zip(axes.flat, planes.items(), strict=True):
+        shades = colors(0.5 + 0.42 * plane / (high or 1) if diverging else 0.75 * (plane - low) / ((high - low) or 1))
+        shades[np.isnan(plane)] = 1
+        ax.imshow(shades, aspect="auto" if named else "equal")
+        _bare(ax, title)
+        for (y, x), value in np.ndenumerate(plane):
+            if not np.isnan(value):
+                dark = shades[y, x, :3] @ [0.299, 0.587, 0.114] < 0.5
+                text = f"{value:+.{digits}f}" if diverging else f"{value:.{digits}f}"
+                ax.text(x, y, text, ha="center", va="center", color="white" if dark else INK)
+        table = tables[title]
+        if isinstance(table, pd.DataFrame):
+            ax.set_xticks(range(columns), table.columns, rotation=35, ha="right", rotation_mode="anchor")
+            ax.set_yticks(range(rows), table.index)
+        ax.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+        ax.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
+        ax.grid(which="minor", color="white", linewidth=1.5)
+        ax.tick_params(which="minor", length=0)
+    return fig
+
+
+def _in_words(plane: NDArray[np.float64], table: Any, digits: int) -> str:
+    """The rows of a small table, each with its name where it has one."""
+    rows = [", ".join("empty" if np.isnan(v) else f"{v:.{digits}f}" for v in row) for row in plane]
+    if isinstance(table, pd.DataFrame):
+        return f"columns {', '.join(map(str, table.columns))}. " + "; ".join(
+            f"{name}: {row}" for name, row in zip(table.index, rows, strict=True)
+        )
+    return "; ".join(f"row {i + 1}: {row}" for i, row in enumerate(rows))
+
+
+@styled
+def every_run(table: pd.DataFrame, width: float = 9.5) -> Figure:
+    """Every run as a dot, one panel a column; the shaded band is the range of the runs in the first group.
+
+    Args:
+        table: one row a run; the index names the group (a loss, a model), the columns are measures.
+    """
+    groups = list(dict.fromkeys(table.index))
+    parts = {g: table.loc[[g]] for g in groups}
+    said = [
+        f"{c}: " + ", ".join(f"{g} {p[c].mean():.2f} ({p[c].min():.2f} to {p[c].max():.2f})" for g, p in parts.items())
+        for c in table.columns
+    ]
+    alt = f"Every run as a dot; mean and range of each group. {'. '.join(said)}."
+    fig, axes = figure(
+        width, 0.34 * len(groups) + 0.7, alt, ncols=len(table.columns), sharey=True, squeeze=False
+    )  # fmt: skip
+    for ax, measure in zip(axes.flat, table.columns, strict=True):
+        for y, part in enumerate(parts.values()):
+            values, color = part[measure].to_numpy(), SERIES[y % len(SERIES)]
+            if y == 0:
+                ax.axvspan(values.min(), values.max(), color=color, alpha=0.13, lw=0)
+            ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], color=color, lw=2)
+            ax.plot(values, np.full(len(values), y), "o", color=color, ms=5.5, mec=PAPER, mew=0.7, alpha=0.85)
+        ax.set_title(measure)
+        ax.set_ylim(len(groups) - 0.5, -0.5)
+        ax.margins(x=0.12)
+        ax.grid(axis="x")
+        ax.spines["left"].set_visible(False)
+        ax.locator_params(axis="x", nbins=4)
+    axes.flat[0].set_yticks(range(len(groups)), groups)
     return fig
