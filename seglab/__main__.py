@@ -135,10 +135,13 @@ def train(
 
     On several GPUs or machines: torchrun --nproc-per-node 4 -m seglab train …
     """
+    import os
+
     import torch
 
     from seglab.data import load_dataset
     from seglab.models import load_model
+    from seglab.system import sha256_file
     from seglab.train import Recipe, fit
 
     with _plain_errors():
@@ -148,8 +151,11 @@ def train(
         train_data, val_data = load_dataset(data, split[0]), load_dataset(val or data, split[1])
         torch.manual_seed(seed)  # of the first weights
         net = load_model(model, start, train_data.classes, norm=norm)
-        folder = out or Path("runs") / f"{model}-{data.replace(':', '-')}-{seed}"
-        history = fit(net, train_data, val_data, recipe, folder, workers=workers)
+        folder = out or Path("runs") / f"{model}-{data}-{seed}".replace(":", "-")
+        origin = f"{start.name} {sha256_file(start)[:16]}" if start else "untrained"
+        history = fit(net, train_data, val_data, recipe, folder, workers=workers, start=origin)
+    if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
+        return
     best = int(history["miou"].to_numpy().argmax())
     told = f"mIoU {history['miou'].iloc[best]:.3f} on {val_data.name} {val_data.split}, in {folder}"
     typer.echo(f"best after epoch {best + 1}: {told}")

@@ -4,38 +4,41 @@
 
 The same code runs on a CPU, a GPU, several GPUs and several machines (`torchrun … -m seglab train …`), by way of
 Hugging Face accelerate. A run is decided by its model, its data and its `Recipe`: the same three give the same
-weights, to the last bit on the same machine with the same number of threads, interrupted or not.
+weights, to the last bit on the same processor with the same number of threads, interrupted or not.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, broadcast
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from seglab.adapters import Mask2FormerModel, SegModel, enlarge
-from seglab.checkpoints import read_checkpoint, save_model
+from seglab.batches import Batches, Pairs
+from seglab.classes import ClassSet
 from seglab.data import SegmentationDataset
 from seglab.errors import unknown
 from seglab.losses import Criterion, class_weights, criterion
 from seglab.masks import to_mask
 from seglab.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
-from seglab.transforms import Joint, eval_transform, normalize, train_transform
+from seglab.runs import Row, Run, State, identity, table
+from seglab.transforms import eval_transform, normalize, train_transform
 
-# Where a family learns well from scratch; AdamW.
+# What a family learns well with from scratch: by AdamW, and by SGD.
 LEARNING_RATES = {"SegFormer": 1e-3, "Mask2Former": 5e-4}
-LEARNING_RATE = 2e-3
+LEARNING_RATE, SGD_RATE = 2e-3, 0.05
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -86,12 +89,21 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1:
-            raise ValueError(f"a training needs at least one epoch and one image a batch: {self.epochs}, {self.batch}")
+        for name, ok, expected in (
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("batch", self.batch >= 1, "at least 1"),
+            ("freeze", self.freeze >= 0, "0 or more epochs"),
+            ("ema", 0 <= self.ema < 1, "from 0 to below 1"),
+            ("warmup", 0 <= self.warmup < 1, "from 0 to below 1"),
+            ("seed", self.seed >= 0, "0 or more"),
+        ):
+            if not ok:
+                raise ValueError(f"{name}={getattr(self, name)} in a recipe; expected {expected}")
         for name, known in {"optimizer": ("adamw", "sgd"), "precision": PRECISIONS,
                             "weights": ("none", "median", "inverse")}.items():  # fmt: skip
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
+        criterion(self.loss, None if self.weights == "none" else ())  # raises where it does not know them
         for field in fields(self):  # JSON has lists only
             if isinstance(value := getattr(self, field.name), list):
                 object.__setattr__(self, field.name, tuple(value))
@@ -107,15 +119,18 @@ def fit(
     on_epoch: Callable[[pd.DataFrame], None] | None = None,
     progress: bool = True,
     workers: int = 0,
+    start: str = "",
 ) -> pd.DataFrame:
     """Train a model, validate it after every epoch, and leave it with its best weights, in `eval()`.
 
     Args:
         model: from `load_model`; its classes are those of the data.
         out: folder for `best.safetensors`, `last.safetensors`, `history.csv`, `run.json` and the state from which an
-            interrupted run goes on when it is started again. None keeps nothing.
+            interrupted run goes on when it is started again; several processes all have to see it. None keeps
+            nothing.
         on_epoch: called with the history after every epoch, for instance `live_chart(model.classes)`.
-        workers: processes that load images; 0 loads them in this one and keeps them in memory.
+        workers: processes that load images; 0 loads them in this one and keeps them in memory. The result is the same.
+        start: what the model's weights were when it came, for `run.json`; a run goes on only from the same.
 
     Returns:
         The history, one row an epoch: loss (training), val_loss, miou, pixel_accuracy, lr, seconds, and the IoU of
@@ -123,69 +138,85 @@ def fit(
         chosen by `miou`, never by a loss.
 
     Raises:
-        ValueError: classes that differ, fewer images than a batch, a folder that holds another run.
+        ValueError: classes that differ, fewer images than a batch, a folder that holds another run, a loss that is
+            no longer finite.
     """
     recipe = recipe or Recipe()
-    _check(model, train, val, recipe)
-    unused = DistributedDataParallelKwargs(find_unused_parameters=isinstance(model, Mask2FormerModel))
-    accelerator = Accelerator(kwargs_handlers=[unused])
-    rank, world = accelerator.process_index, accelerator.num_processes
+    accelerator = _accelerator(model)
+    device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
+    _check(model, train, val, recipe, world)
     half = recipe.precision == "bfloat16"
-    model.to(accelerator.device).to(memory_format=torch.channels_last)
-    loss = _criterion(recipe, train, accelerator.device)
-    optimizer = _optimizer(model, recipe)
-    averaged = (
-        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True) if recipe.ema else None
-    )
-    store = _Store(out, _identity(model, train, val, recipe, world), accelerator.is_main_process)
-    state = _State(model, optimizer, averaged)
-    rows = store.resume(state)
-    best = max((row["miou"] for row in rows), default=-1.0)
-    kept = _copy(state.kept) if out is None else None
+    model.to(device).to(memory_format=torch.channels_last)
+    average = get_ema_multi_avg_fn(recipe.ema)
+    averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True) if recipe.ema else None
+    state = State(model, _optimizer(model, recipe), averaged)
+    known = identity(model, train, val, start=start, processes=world, **asdict(recipe))
+    run = Run(out, known, accelerator.is_main_process)
+    rows = run.resume(state)
 
-    batches = _Batches(train, recipe, rank, world, workers)
-    total = recipe.epochs * len(batches)
-    step = accelerator.prepare_model(_Loss(model, loss, half))
-    bar = tqdm(total=total, initial=len(rows) * len(batches), unit="step", desc=model.spec.title,
-               disable=not (progress and accelerator.is_main_process))  # fmt: skip
-    for epoch in range(len(rows), recipe.epochs):
-        start = perf_counter()
+    augment = partial(_augment, recipe=recipe, favour=[train.classes.index(name) for name in recipe.favour])
+    batches = Batches(train, augment, recipe.batch, recipe.seed, rank, world, workers)
+    done, total = len(rows), recipe.epochs * len(batches)
+    loss = _criterion(recipe, batches.pairs, device, progress and rank == 0)
+    bar = tqdm(total=total, initial=done * len(batches), unit="step", desc=model.spec.title,
+               disable=not (progress and rank == 0))  # fmt: skip
+    for epoch in range(done, recipe.epochs):
+        began, losses, frozen = perf_counter(), [], epoch < recipe.freeze
+        if epoch in (done, recipe.freeze):  # several processes have to know which parameters they wait for
+            if recipe.freeze:
+                _hold(model, frozen)
+            accelerator.free_memory()
+            step = accelerator.prepare_model(_Loss(model, loss, half))
         model.train()
-        if recipe.freeze:
-            _freeze(model, epoch < recipe.freeze)
-            if epoch == recipe.freeze and world > 1:
-                step = accelerator.prepare_model(_Loss(model, loss, half))  # it has to learn of the released parameters
-        losses = []
+        if frozen:
+            model.backbone.eval()  # BatchNorm's averages, too
         for i, (images, targets) in enumerate(batches.of(epoch)):
-            lr = _learning_rate(model, recipe, (epoch * len(batches) + i) / total)
-            for group in optimizer.param_groups:
+            lr = learning_rate(model, recipe, (epoch * len(batches) + i + 0.5) / total)
+            for group in state.optimizer.param_groups:
                 group["lr"] = lr
-            images = images.to(accelerator.device, non_blocking=True, memory_format=torch.channels_last)
-            value = step(images, targets.to(accelerator.device, non_blocking=True))
-            optimizer.zero_grad(set_to_none=True)
+            images = normalize(images.to(device, memory_format=torch.channels_last))
+            value = step(images, targets.to(device))
+            state.optimizer.zero_grad(set_to_none=True)
             accelerator.backward(value)
             if recipe.clip:
                 accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
-            optimizer.step()
+            state.optimizer.step()
             if averaged:
                 averaged.update_parameters(model)
             losses.append(value.detach())
             bar.update()
+        broadcast(list(state.kept.buffers()))  # what BatchNorm has averaged: each process saw other images
+        mean_loss = accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+        if not math.isfinite(mean_loss):
+            highest = learning_rate(model, recipe, recipe.warmup)
+            raise ValueError(f"the loss is {mean_loss} in epoch {epoch + 1}; try a lower learning rate than {highest}")
         counts, val_loss = validate(state.kept, val, recipe.size, loss, accelerator, half)
-        rows.append(_row(epoch, torch.stack(losses).mean().item(), val_loss, counts, lr, perf_counter() - start, model))
-        bar.set_postfix(loss=f"{rows[-1]['loss']:.3f}", miou=f"{rows[-1]['miou']:.3f}")
-        better = rows[-1]["miou"] > best
-        best = max(best, rows[-1]["miou"])
-        if better and kept is not None:
-            kept = _copy(state.kept)
-        store.save(state, rows, better)
+        row = _row(epoch, mean_loss, val_loss, counts, lr, perf_counter() - began, model)
+        better = all(row["miou"] > earlier["miou"] for earlier in rows)
+        rows.append(row)
+        run.save(state, rows, better)
         accelerator.wait_for_everyone()
-        if on_epoch and accelerator.is_main_process:
-            on_epoch(_history(rows))
+        bar.set_postfix(loss=f"{mean_loss:.3f}", miou=f"{row['miou']:.3f}")
+        if on_epoch and rank == 0:
+            on_epoch(table(rows))
     bar.close()
-    model.load_state_dict(kept if kept is not None else store.best())
+    if recipe.freeze:
+        _hold(model, False)
+    model.load_state_dict(run.best())
     model.eval()
-    return _history(rows)
+    return table(rows)
+
+
+def _accelerator(model: SegModel) -> Accelerator:
+    """This process, and those that torchrun started beside it."""
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    # Without being told, accelerate would let several processes on processors train one model each.
+    cpu = started > 1 and (not torch.accelerator.is_available() or torch.backends.mps.is_available())
+    unused = DistributedDataParallelKwargs(find_unused_parameters=isinstance(model, Mask2FormerModel))
+    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[unused])
+    if accelerator.num_processes != started:
+        raise ValueError(f"{started} processes were started and {accelerator.num_processes} found each other")
+    return accelerator
 
 
 # What is minimised, and by whom ---------------------------------------------------------------------------------------
@@ -203,11 +234,12 @@ class _Loss(nn.Module):
             return self.model.loss(images, targets, self.loss)
 
 
-def _criterion(recipe: Recipe, train: SegmentationDataset, device: torch.device) -> Criterion:
+def _criterion(recipe: Recipe, pairs: Pairs, device: torch.device, progress: bool) -> Criterion:
     if recipe.weights == "none":
         return criterion(recipe.loss)
-    counts = np.stack([np.bincount(train[i].target.numpy().ravel(), minlength=256) for i in range(len(train))])
-    weights = class_weights(counts[:, : len(train.classes)], recipe.weights) ** 0.5
+    indices = tqdm(range(len(pairs)), desc="counting classes", unit="image", disable=not progress)
+    counts = np.stack([np.bincount(pairs.read(i)[1].numpy().ravel(), minlength=256) for i in indices])
+    weights = class_weights(counts[:, : len(pairs.dataset.classes)], recipe.weights) ** 0.5
     return criterion(recipe.loss, weights.to(device))
 
 
@@ -217,86 +249,30 @@ def _optimizer(model: SegModel, recipe: Recipe) -> torch.optim.Optimizer:
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=0.9, fused=True)
+        return torch.optim.SGD(groups, lr=0.0, momentum=0.9)  # fused, it fails when frozen weights are released
     return torch.optim.AdamW(groups, lr=0.0, fused=True)
 
 
-def _learning_rate(model: SegModel, recipe: Recipe, progress: float) -> float:
+def learning_rate(model: SegModel, recipe: Recipe, progress: float) -> float:
     """Linear warm-up, then polynomial decay; `progress` goes from 0 to 1 over the whole run."""
-    highest = recipe.lr if recipe.lr is not None else LEARNING_RATES.get(model.spec.family, LEARNING_RATE)
+    usual = SGD_RATE if recipe.optimizer == "sgd" else LEARNING_RATES.get(model.spec.family, LEARNING_RATE)
+    highest = usual if recipe.lr is None else recipe.lr
     if progress < recipe.warmup:
-        return highest * (progress / recipe.warmup + 1e-3)
+        return highest * progress / recipe.warmup
     return highest * (1 - (progress - recipe.warmup) / (1 - recipe.warmup)) ** recipe.power
 
 
-def _freeze(model: SegModel, frozen: bool) -> None:
-    """Hold the backbone still, its BatchNorm averages included, or release it."""
+def _hold(model: SegModel, still: bool) -> None:
+    """Hold the backbone's weights still, or release them."""
     for parameter in model.backbone_parameters():
-        parameter.requires_grad_(not frozen)
-    model.backbone.train(not frozen)
+        parameter.requires_grad_(not still)
 
 
-# Batches --------------------------------------------------------------------------------------------------------------
-
-
-class _Pairs(Dataset[tuple[Tensor, Tensor]]):
-    """Image and target, transformed; what was read is kept in memory as uint8 where that is asked for."""
-
-    def __init__(self, dataset: SegmentationDataset, transform: Joint, keep: bool) -> None:
-        self.dataset, self.transform, self.keep = dataset, transform, keep
-        self.read: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        if index in self.read:
-            return self.transform(*self.read[index])
-        sample = self.dataset[index]
-        if self.keep:
-            self.read[index] = sample.image, sample.target
-        return self.transform(sample.image, sample.target)
-
-
-class _Batches:
-    """The batches of each epoch: every process its share, in an order that seed and epoch decide alone."""
-
-    KEPT = 4_000_000_000  # bytes of images and targets that may stay in memory
-
-    def __init__(self, dataset: SegmentationDataset, recipe: Recipe, rank: int, world: int, workers: int) -> None:
-        self.recipe, self.rank, self.world, self.workers = recipe, rank, world, workers
-        self.count = len(dataset)
-        favour = [dataset.classes.index(name) for name in recipe.favour]
-        first = dataset[0].image
-        keep = workers == 0 and 4 * first[0].numel() * self.count < self.KEPT
-        self.pairs = _Pairs(dataset, _augmentation(recipe, favour), keep)
-
-    def __len__(self) -> int:
-        """Steps an epoch; what does not fill a batch in every process waits for another epoch."""
-        return self.count // (self.recipe.batch * self.world)
-
-    def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised images float (B,3,h,w) and targets uint8 (B,h,w)."""
-        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch))
-        shares = order[: len(self) * self.world * self.recipe.batch].view(len(self), self.world, self.recipe.batch)
-        # One seed an epoch and process, so that an interrupted run goes on with the same random numbers.
-        torch.manual_seed((self.recipe.seed * 100_003 + epoch) * 1_009 + self.rank)
-        loader: DataLoader[Any] = DataLoader(
-            self.pairs, batch_sampler=shares[:, self.rank].tolist(), num_workers=self.workers
-        )
-        for images, targets in loader:
-            yield normalize(images), targets
-
-
-def _augmentation(recipe: Recipe, favour: Sequence[int]) -> Joint:
-    def transform(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        cover = max(recipe.size[0] / image.shape[1], recipe.size[1] / image.shape[2])
-        low, high = recipe.scale
-        return train_transform(recipe.size, (low * cover, high * cover), recipe.flip, recipe.jitter, favour=favour)(
-            image, target
-        )
-
-    return transform
+def _augment(image: Tensor, target: Tensor, recipe: Recipe, favour: list[int]) -> tuple[Tensor, Tensor]:
+    """At a scale of 1 the image just covers the crop."""
+    cover = max(recipe.size[0] / image.shape[1], recipe.size[1] / image.shape[2])
+    scale = recipe.scale[0] * cover, recipe.scale[1] * cover
+    return train_transform(recipe.size, scale, recipe.flip, recipe.jitter, favour=favour)(image, target)
 
 
 # Validation -----------------------------------------------------------------------------------------------------------
@@ -319,14 +295,14 @@ def validate(
     """
     model.eval()
     rank, world = accelerator.process_index, accelerator.num_processes
-    pairs = _Pairs(val, eval_transform(size), keep=False)
+    pairs = Pairs(val, eval_transform(size))
     mine = range(rank, len(val), world)
     counts = torch.zeros(len(val.classes), len(val.classes), dtype=torch.int64)
     sums = torch.zeros(2, dtype=torch.float64)
     for start in range(0, len(mine), batch):
         read = [pairs[i] for i in mine[start : start + batch]]
         images, targets = (torch.stack(part) for part in zip(*read, strict=True))
-        images = normalize(images).to(accelerator.device, memory_format=torch.channels_last)
+        images = normalize(images.to(accelerator.device, memory_format=torch.channels_last))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
             scores = model(images).float()
         counts += confusion_matrix(to_mask(scores, size=size).cpu(), targets, len(val.classes))
@@ -338,129 +314,28 @@ def validate(
     return counts, float(sums[0] / sums[1]) if sums[1] else float("nan")
 
 
-def _row(
-    epoch: int, loss: float, val_loss: float, counts: Tensor, lr: float, seconds: float, model: SegModel
-) -> dict[str, float]:
+def _check(model: SegModel, train: SegmentationDataset, val: SegmentationDataset, recipe: Recipe, world: int) -> None:
+    for dataset in (train, val):
+        if dataset.classes.names != model.classes.names:
+            raise ValueError(
+                f"the model names {model.classes.name!r} classes and {dataset.name!r} has {dataset.classes.name!r}; "
+                f"make the model for them: load_model({model.spec.name!r}, classes=train.classes)"
+            )
+    if len(train) < recipe.batch * world:
+        batches = f"{recipe.batch}" if world == 1 else f"{recipe.batch} in each of {world} processes"
+        raise ValueError(f"{len(train)} training images do not fill one batch of {batches}; take a smaller batch")
+
+
+def _row(epoch: int, loss: float, val_loss: float, counts: Tensor, lr: float, seconds: float, model: SegModel) -> Row:
     measures = {"loss": loss, "val_loss": val_loss, "miou": float(mean_iou(counts)),
                 "pixel_accuracy": float(pixel_accuracy(counts)), "lr": lr, "seconds": seconds}  # fmt: skip
     return {"epoch": epoch + 1} | measures | dict(zip(model.classes.names, iou_per_class(counts).tolist(), strict=True))
 
 
-def _history(rows: list[dict[str, float]]) -> pd.DataFrame:
-    return pd.DataFrame(rows).set_index("epoch")
-
-
-# Keeping and going on -------------------------------------------------------------------------------------------------
-
-
-class _State:
-    """What changes during a training, besides the history."""
-
-    def __init__(self, model: SegModel, optimizer: torch.optim.Optimizer, averaged: AveragedModel | None) -> None:
-        self.model, self.optimizer, self.averaged = model, optimizer, averaged
-
-    @property
-    def kept(self) -> SegModel:
-        """The weights that are validated and kept: the averaged ones, where there are such."""
-        return self.model if self.averaged is None else cast(SegModel, self.averaged.module)
-
-    def dump(self) -> dict[str, Any]:
-        averaged = self.averaged.state_dict() if self.averaged else None
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "averaged": averaged}
-
-    def load(self, saved: Mapping[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.averaged:
-            self.averaged.load_state_dict(saved["averaged"])
-
-
-class _Store:
-    """A run's folder. `state.pt` is replaced in one step at the end of an epoch: it says how far the run has come."""
-
-    def __init__(self, out: str | Path | None, identity: Mapping[str, Any], main: bool) -> None:
-        self.folder = None if out is None else Path(out)
-        self.identity, self.main = identity, main
-        if self.folder and main:
-            self.folder.mkdir(parents=True, exist_ok=True)
-
-    def resume(self, state: _State) -> list[dict[str, float]]:
-        """Go on where this run was left; returns its history so far."""
-        if self.folder is None or not (self.folder / "state.pt").exists():
-            return []
-        saved = torch.load(self.folder / "state.pt", map_location="cpu", weights_only=True)
-        there = json.loads(saved["identity"])
-        differing = [key for key in self.identity if there.get(key) != json.loads(json.dumps(self.identity[key]))]
-        if differing:
-            said = "; ".join(f"{key}: {there.get(key)!r} there, {self.identity[key]!r} here" for key in differing)
-            raise ValueError(f"{self.folder} holds another run ({said}); choose another folder, or remove it")
-        state.load(saved)
-        rows: list[dict[str, float]] = saved["rows"]
-        return rows
-
-    def save(self, state: _State, rows: list[dict[str, float]], better: bool) -> None:
-        if self.folder is None or not self.main:
-            return
-        facts: dict[str, Any] = {"run": self.identity, "epoch": len(rows), "val": rows[-1]}
-        for name in ("best", "last") if better else ("last",):
-            save_model(state.kept, self.folder / f"{name}.safetensors", **facts)
-        _replace(self.folder / "history.csv", lambda p: _history(rows).to_csv(p, lineterminator="\n"))
-        run = {"run": self.identity, "epochs_done": len(rows), "minutes": sum(r["seconds"] for r in rows) / 60,
-               "best": max(rows, key=lambda row: row["miou"]), "machine": _machine()}  # fmt: skip
-        _replace(self.folder / "run.json", lambda p: p.write_text(json.dumps(run, indent=2) + "\n"))
-        # Last: killed before this line, the epoch is repeated and gives the same files again.
-        saved = state.dump() | {"rows": rows, "identity": json.dumps(self.identity)}
-        _replace(self.folder / "state.pt", lambda p: torch.save(saved, p))
-
-    def best(self) -> dict[str, Tensor]:
-        assert self.folder is not None
-        return {f"net.{key}": value for key, value in read_checkpoint(self.folder / "best.safetensors")[1].items()}
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    write(unfinished)
-    unfinished.replace(path)
-
-
-def _identity(
-    model: SegModel, train: SegmentationDataset, val: SegmentationDataset, recipe: Recipe, world: int
-) -> dict[str, Any]:
-    """What has to be the same for two runs to be one."""
-
-    def named(dataset: SegmentationDataset) -> str:
-        files = f" {dataset.fingerprint()[:16]}" if dataset.root else ""
-        return f"{dataset.name} {dataset.split} {len(dataset)}{files}"
-
-    return {"model": model.spec.name, "norm": model.norm, "train": named(train), "val": named(val),
-            "processes": world, **asdict(recipe)}  # fmt: skip
-
-
-def _machine() -> dict[str, Any]:
-    from seglab.system import cpu_name, versions
-
-    return {"cpu": cpu_name(), "threads": torch.get_num_threads(), "versions": versions()}
-
-
-def _copy(model: SegModel) -> dict[str, Tensor]:
-    return {key: value.detach().clone() for key, value in model.state_dict().items()}
-
-
-def _check(model: SegModel, train: SegmentationDataset, val: SegmentationDataset, recipe: Recipe) -> None:
-    for dataset in (train, val):
-        if dataset.classes.names != model.classes.names:
-            raise ValueError(
-                f"the model names {model.classes.name!r} classes and {dataset.name!r} has {dataset.classes.name!r}; "
-                f"make the model for them: load_model({model.spec.name!r}, classes={dataset.classes.name!r})"
-            )
-    if len(train) < recipe.batch:
-        raise ValueError(f"{len(train)} training images do not fill one batch of {recipe.batch}; take a smaller batch")
-
-
 # Watching -------------------------------------------------------------------------------------------------------------
 
 
-def live_chart(classes: Any) -> Callable[[pd.DataFrame], None]:
+def live_chart(classes: ClassSet) -> Callable[[pd.DataFrame], None]:
     """For `fit(on_epoch=…)` in a notebook: a chart of losses and mIoU that grows with every epoch."""
     from IPython.display import display
 
