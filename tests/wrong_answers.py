@@ -22,4 +22,35 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return interpolate(scores, scale_factor=factor, mode='bilinear')[0, 0].numpy().astype('uint8')",
         ],
     },
+    "07_losses": {
+        "fair_weights": [
+            "def fair_weights(pixels): return pixels.sum() / pixels",  # infinite where a class does not occur
+            "def fair_weights(pixels): return 1 - pixels / pixels.sum()",  # rare ones count more, but not fairly
+            "def fair_weights(pixels): return pixels.sum() / len(pixels) / np.maximum(pixels, 1)",  # absent ones count
+            "def fair_weights(pixels): return (pixels > 0) / np.maximum(pixels, 1)",  # the mean weight is not 1
+            "def fair_weights(pixels): return np.array([10 / 18, 10 / 9, 10 / 3])",
+        ],
+        "tversky": [
+            "def tversky(p, g, alpha, beta): return 2 * (p * g).sum() / (p + g).sum()",  # Dice, whatever is asked for
+            "def tversky(p, g, alpha, beta):\n"  # misses and false alarms mixed up
+            "    hits = (p * g).sum()\n"
+            "    return hits / (hits + beta * (p * (1 - g)).sum() + alpha * ((1 - p) * g).sum())",
+            "def tversky(p, g, alpha, beta):\n"  # the loss, not the index
+            "    hits = (p * g).sum()\n"
+            "    return 1 - hits / (hits + alpha * (p * (1 - g)).sum() + beta * ((1 - p) * g).sum())",
+            "def tversky(p, g, alpha, beta): return (p * g).sum() / (p.sum() * alpha + g.sum() * beta)",
+        ],
+        "hardest": [
+            "def hardest(surprise, target, share):\n"  # void counts
+            "    s = surprise.flatten()\n"
+            "    return s.topk(max(1, round(share * len(s)))).values.mean()",
+            "def hardest(surprise, target, share):\n"  # the easiest
+            "    s = surprise[target != 255]\n"
+            "    return s.sort().values[: max(1, round(share * len(s)))].mean()",
+            "def hardest(surprise, target, share):\n"  # NaN when nothing is labelled
+            "    s = surprise[target != 255]\n"
+            "    return s.topk(round(share * len(s))).values.mean()",
+            "def hardest(surprise, target, share): return surprise[target != 255].mean()",
+        ],
+    },
 }
