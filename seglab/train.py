@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -337,17 +336,16 @@ def _row(epoch: int, loss: float, val_loss: float, counts: Tensor, lr: float, se
 
 def live_chart(classes: ClassSet) -> Callable[[pd.DataFrame], None]:
     """For `fit(on_epoch=…)` in a notebook: a chart of losses and mIoU that grows with every epoch."""
-    from IPython.display import display
+    from IPython.display import DisplayHandle
 
     from seglab import viz
 
-    shown: list[Any] = []
+    handle = DisplayHandle()
+    draw = handle.display
 
     def show(history: pd.DataFrame) -> None:
-        chart = viz.training(history, classes)
-        if shown:
-            shown[0].update(chart)
-        else:
-            shown.append(display(chart, display_id=True))
+        nonlocal draw
+        draw(viz.training(history, classes))
+        draw = handle.update
 
     return show

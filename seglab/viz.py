@@ -421,16 +421,27 @@ def training(history: pd.DataFrame, classes: ClassSet, width: float = 9.5) -> Fi
     left.plot(history.index, history["loss"], color=SOFT, label="training loss")
     left.plot(history.index, history["val_loss"], color=SERIES[0], label="validation loss")
     left.set(xlabel="epoch", title="loss", ylim=(0, None))
-    for k, name in enumerate(classes.names):
-        right.plot(history.index, history[name], color=classes.palette[k] / 255, lw=1, alpha=0.75)
-        right.annotate(name, (history.index[-1], history[name].iloc[-1]), xytext=(4, 0), textcoords="offset points",
-                       fontsize=7, va="center", annotation_clip=False)  # fmt: skip
-    right.plot(history.index, history["miou"], color=INK, lw=2.2, label="mIoU")
+    lines = {name: (classes.palette[k] / 255, 1.0) for k, name in enumerate(classes.names)} | {"miou": (INK, 2.2)}
+    for name, (color, thick) in lines.items():
+        right.plot(history.index, history[name], color=color, lw=thick, alpha=1 if name == "miou" else 0.75)
+    ends = last[list(lines)].fillna(0).sort_values()
+    for height, name in zip(_apart(ends.to_numpy(float), 0.055), ends.index, strict=True):
+        shown, weight = ("mIoU", "bold") if name == "miou" else (name, "normal")
+        right.annotate(
+            shown, (1.01, height), xycoords=("axes fraction", "data"), fontsize=7.5, va="center", weight=weight
+        )
     right.set(xlabel="epoch", title="IoU on the validation images", ylim=(0, 1))
     for ax in (left, right):
         ax.grid(axis="y")
-        ax.legend(loc="upper right" if ax is left else "upper left")
+    left.legend(loc="upper right")
     return fig
+
+
+def _apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Rising heights, moved as little as need be to lie at least `gap` apart, between 0 and 1 where they fit."""
+    up = np.maximum.accumulate(heights - gap * np.arange(len(heights))) + gap * np.arange(len(heights))
+    down = np.minimum(up, 1 - gap * np.arange(len(heights))[::-1])
+    return np.asarray(down, np.float64)
 
 
 @styled

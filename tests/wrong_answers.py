@@ -53,4 +53,18 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "def hardest(surprise, target, share): return surprise[target != 255].mean()",
         ],
     },
+    "08_training": {
+        "schedule": [
+            "def schedule(progress, highest, warmup): return highest * (1 - progress) ** 0.9",  # no warm-up
+            "def schedule(progress, highest, warmup): return highest * min(progress / warmup, 1)",  # never falls
+            "def schedule(progress, highest, warmup):\n"  # a straight line down
+            "    return highest * (progress / warmup if progress < warmup else (1 - progress) / (1 - warmup))",
+        ],
+        "best_epoch": [
+            "def best_epoch(history): return history['val_loss'].idxmin()",
+            "def best_epoch(history): return history.index[-1]",  # the last one
+            "def best_epoch(history): return int(history['miou'].to_numpy().argmax())",  # a position, not an epoch
+            "def best_epoch(history): return history.index[history['miou'] == history['miou'].max()][-1]",  # the latest
+        ],
+    },
 }
