@@ -7,6 +7,7 @@ one form: batch (B,3,h,w) → scores (B,K,h',w') on the grid on which its head w
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -81,7 +82,7 @@ class ModelSpec:
         return FAMILIES[self.family][1] if self.family in FAMILIES else ""
 
 
-class SegModel(nn.Module):
+class SegModel(nn.Module, ABC):
     """What every model can do, whichever library it comes from.
 
     Attributes:
@@ -105,9 +106,9 @@ class SegModel(nn.Module):
         """
         return self.heads(images)[0]
 
+    @abstractmethod
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Scores of the main head and, in training mode, of the auxiliary one where there is one."""
-        raise NotImplementedError
 
     def loss(self, images: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
         """What training minimises: criterion(main head) + 0.5 · criterion(auxiliary head), at the size of `targets`.
