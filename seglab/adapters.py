@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seglab.classes import CLASS_SETS, IGNORE_INDEX, ClassSet
+from seglab.classes import IGNORE_INDEX, ClassSet, class_set
 from seglab.errors import unknown
 from seglab.losses import Criterion, check_labels
+from seglab.transforms import normalize
 
-# What ImageNet's pixels are on average, and how far they spread: every published model was trained on such input.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUX_WEIGHT = 0.5  # of the auxiliary head's loss, as in torchvision's own recipe
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -130,9 +129,7 @@ class SegModel(nn.Module, ABC):
                 " an image (H,W,3) is brought to this form by image.permute(2, 0, 1)"
             )
         batch = image if image.ndim == 4 else image[None]
-        batch = batch.to(next(self.parameters()).device).float() / 255
-        mean, std = (batch.new_tensor(v)[:, None, None] for v in (MEAN, STD))
-        return (batch - mean) / std
+        return normalize(batch.to(next(self.parameters()).device))
 
     @property
     def backbone(self) -> nn.Module:
@@ -260,15 +257,6 @@ def wrap(module: nn.Module, classes: str | ClassSet, title: str = "", backbone: 
 
 def _own(num_classes: int, aux: bool) -> nn.Module:
     raise ValueError("a module of your own is built by you; seglab only wraps it")
-
-
-def class_set(classes: str | ClassSet) -> ClassSet:
-    """A class set, from itself or from its key in `CLASS_SETS`."""
-    if isinstance(classes, ClassSet):
-        return classes
-    if classes not in CLASS_SETS:
-        raise unknown("class set", classes, CLASS_SETS)
-    return CLASS_SETS[classes]
 
 
 def with_norm(model: Module, kind: str) -> Module:

@@ -143,6 +143,16 @@ CLASS_SETS: dict[str, ClassSet] = {
                      things=frozenset({"pet"})),
 }  # fmt: skip
 
+
+def class_set(classes: str | ClassSet) -> ClassSet:
+    """A class set, from itself or from its key in `CLASS_SETS`."""
+    if isinstance(classes, ClassSet):
+        return classes
+    if classes not in CLASS_SETS:
+        raise unknown("class set", classes, CLASS_SETS)
+    return CLASS_SETS[classes]
+
+
 # What the same thing is called elsewhere, where the names differ. None: no counterpart although the names
 # agree or `"*"` would give one. `"*"`: what every other class becomes. Street groups follow SegNet's own
 # reduction of CamVid's 32 classes to 11.

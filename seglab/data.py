@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from seglab import readers, toytown
 from seglab.catalogue import DATASETS, DatasetSpec, Download
-from seglab.classes import CLASS_SETS, IGNORE_INDEX, ClassSet
+from seglab.classes import CLASS_SETS, IGNORE_INDEX, ClassSet, class_set
 from seglab.download import fetch, human, unpack
 from seglab.errors import unknown
 from seglab.files import about_0_255
@@ -265,10 +265,7 @@ def _load_folder(
 ) -> SegmentationDataset:
     if root is None or classes is None:
         raise ValueError("load_dataset('folder', …) needs root=DIR with images/ and masks/, and classes=ClassSet")
-    if isinstance(classes, str):
-        if classes not in CLASS_SETS:
-            raise unknown("class set", classes, CLASS_SETS)
-        classes = CLASS_SETS[classes]
+    classes = class_set(classes)
     records = readers.images_and_masks(Path(root), split, classes, labels)
     return SegmentationDataset("folder", split, classes, tuple(records), Path(root))
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seglab.adapters import Mask2FormerModel, ModelSpec, PlainModel, SegModel, TorchvisionModel, class_set, with_norm
+from seglab.adapters import Mask2FormerModel, ModelSpec, PlainModel, SegModel, TorchvisionModel, with_norm
 from seglab.checkpoints import class_set_from, fill, read_checkpoint
-from seglab.classes import CLASS_SETS, ClassSet
+from seglab.classes import CLASS_SETS, ClassSet, class_set
 from seglab.errors import unknown
 from seglab.unet import UNet
 

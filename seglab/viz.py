@@ -22,7 +22,7 @@ from torch import Tensor
 
 from seglab.classes import ClassSet
 from seglab.masks import colorize, outlines, overlay
-from seglab.metrics import Counts
+from seglab.metrics import FIXED_POINT, Counts
 from seglab.palette import SAFE_21, hex_colors
 
 INK, SOFT, ACCENT, PAPER = "#1f2933", "#8794a1", "#d1495b", "#ffffff"
@@ -386,7 +386,7 @@ def reliability(counts: Counts, width: float = 4.2) -> Figure:
     """How often the model was right at each confidence, from `metrics.calibration_counts`."""
     pixels, right, fixed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     seen = pixels > 0
-    confidence, accuracy = fixed[seen] / 65536 / pixels[seen], right[seen] / pixels[seen]
+    confidence, accuracy = fixed[seen] / FIXED_POINT / pixels[seen], right[seen] / pixels[seen]
     pairs = ", ".join(f"{c:.2f} → {a:.2f}" for c, a in zip(confidence, accuracy, strict=True))
     fig, ax = figure(width, width, f"Reliability diagram, confidence → share right: {pairs}.")
     ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=":")

@@ -9,11 +9,12 @@ from safetensors import safe_open
 from torch import nn
 from torch.nn import functional as F
 
-from seglab.adapters import FAMILIES, STD, SegModel, enlarge, semantic_scores, with_norm, wrap
+from seglab.adapters import FAMILIES, SegModel, enlarge, semantic_scores, with_norm, wrap
 from seglab.checkpoints import class_set_fields, class_set_from, save_model
 from seglab.classes import CLASS_SETS
 from seglab.losses import cross_entropy
 from seglab.models import MODELS, load_model
+from seglab.transforms import IMAGENET_STD
 from seglab.unet import UNet
 
 ALL = pytest.mark.parametrize("name", MODELS)
@@ -145,7 +146,7 @@ def test_preprocess_is_imagenets(made):
     image = torch.tensor([124, 116, 104], dtype=torch.uint8)[:, None, None].expand(3, 4, 5)  # the mean colour
     batch = made("unet_mini").preprocess(image)
     assert batch.shape == (1, 3, 4, 5)
-    assert batch.abs().max() < 0.5 / 255 / min(STD)
+    assert batch.abs().max() < 0.5 / 255 / min(IMAGENET_STD)
     for wrong in (image.float(), image.permute(1, 2, 0), image[0]):
         with pytest.raises(ValueError, match=r"expected a uint8 image \(3,H,W\)"):
             made("unet_mini").preprocess(wrong)
