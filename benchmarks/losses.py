@@ -31,7 +31,7 @@ from seglab.data import SegmentationDataset
 from seglab.masks import to_mask
 from seglab.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from seglab.readers import Record
-from seglab.results import results_dir
+from seglab.stored import results_dir
 from seglab.train import Recipe, fit
 from seglab.transforms import normalize
 

@@ -19,8 +19,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from seglab.classes import CLASS_SETS
     from seglab.data import DATASETS, load_dataset
+    from seglab.evaluation import evaluate
     from seglab.masks import colorize, overlay
     from seglab.models import MODELS, load_model
+    from seglab.results import Results
 
 __version__ = "0.1.0"
 
@@ -33,8 +35,12 @@ _HOMES = {
     "overlay": "masks",
     "MODELS": "models",
     "load_model": "models",
+    "Results": "results",
+    "evaluate": "evaluation",
 }
-__all__ = ["CLASS_SETS", "DATASETS", "MODELS", "colorize", "load_dataset", "load_model", "overlay"]
+__all__ = [
+    "CLASS_SETS", "DATASETS", "MODELS", "Results", "colorize", "evaluate", "load_dataset", "load_model", "overlay",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -4,12 +4,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 try:
     import typer
 except ModuleNotFoundError:  # somebody runs the checkout with a Python that nothing was installed into
     sys.exit(f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab")
+
+if TYPE_CHECKING:
+    from seglab.results import Results
 
 app = typer.Typer(
     name="seglab",
@@ -161,6 +164,90 @@ def train(
     typer.echo(f"best after epoch {best + 1}: {told}")
     for name in net.classes.names:
         typer.echo(f"  {name:<14} {history[name].iloc[best]:.3f}")
+
+
+@app.command()
+def evaluate(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models as unet_mini:toytown, or checkpoints; NAME=MODEL gives it a name in the tables."),
+    ] = None,
+    data: Annotated[str, typer.Option(help="Data set, as toytown, toytown:night, camvid.")] = "toytown",
+    split: Annotated[str | None, typer.Option(help="Its split; by default test where there is one, else val.")] = None,
+    store: Annotated[Path, typer.Option(help="SQLite file; what it holds already is not done again.")] = Path(
+        "results.sqlite"
+    ),
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]DIR", help="Label maps ID.png of another program; may be given again."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Where data lies; for --data folder the one with images/ and masks/.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class set of --data folder; of label maps, where it is not that of the data.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Score at the original size, or at the model's.")] = "original",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 where the processor is quick at it.")
+    ] = "float32",
+    batch: Annotated[int, typer.Option(help="Images of one size that go through the network at once.")] = 1,
+    boundary: Annotated[bool, typer.Option(help="Count what boundary IoU needs, too.")] = False,
+    calibration: Annotated[bool, typer.Option(help="Count confidences, too.")] = False,
+    images: Annotated[int | None, typer.Option(help="Only the first so many images.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Folder to write the tables into, as CSV.")] = None,
+) -> None:
+    """Judge models on a data set. Interrupted, the same command goes on where it was.
+
+    On several GPUs or machines: torchrun --nproc-per-node 4 -m seglab evaluate …
+    """
+    import os
+
+    from seglab.catalogue import DATASETS
+    from seglab.data import load_dataset
+    from seglab.errors import unknown
+    from seglab.evaluation import evaluate as judge
+    from seglab.judges import Predictions
+
+    def named(text: str) -> tuple[str, str]:
+        name, equals, what = text.partition("=")
+        return (name, what) if equals else ("", text)
+
+    with _plain_errors():
+        spec = DATASETS.get(data.partition(":")[0])
+        if spec is None:
+            raise unknown("data set", data, DATASETS)
+        if split is None:
+            split = "test" if data.startswith("toytown") else "val" if "val" in spec.splits else None
+        dataset = load_dataset(data, split, root, classes=classes if data == "folder" else None)
+        if images is not None:
+            dataset = dataset.subset(range(min(images, len(dataset))))
+        judged: list[tuple[str, str | Predictions]] = list(map(named, models or []))
+        for name, folder in map(named, predictions or []):
+            judged.append((name, Predictions(folder, classes or dataset.classes, name)))
+        results = judge(judged, dataset, store, size=size, precision=precision, batch=batch, boundary=boundary,
+                        calibration=calibration, device=device)  # fmt: skip
+        if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
+            return
+        _show(results, csv)
+
+
+def _show(results: "Results", csv: Path | None) -> None:
+    """The tables of a comparison, on the terminal and as files."""
+    tables = {"summary": results.summary().drop(columns=["seeds", "why"]), "iou": results.iou_table()}
+    if len(results.names) > 1:
+        tables["pairs"] = results.compare()
+    for table in tables.values():
+        typer.echo(table.round(3).to_string() + "\n")
+    typer.echo(results.convention())
+    if csv:
+        csv.mkdir(parents=True, exist_ok=True)
+        # Seconds differ from run to run: what follows from the counts alone stays the same, byte for byte.
+        tables |= {"timings": tables["summary"][["ms"]], "images": results.per_image()}
+        tables["summary"] = tables["summary"].drop(columns="ms")
+        for name, table in tables.items():
+            table.to_csv(csv / f"{name}.csv", float_format="%.6f", lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,10 @@ class SegModel(nn.Module, ABC):
         classes: the K classes of its scores.
         spec: what is known about it.
         norm: "group" or "sync" where `with_norm` has replaced its BatchNorm.
+        label: how a comparison names it, as `unet_mini:camvid`.
+        facts: what its checkpoint says of its training; empty where there was none.
+        short: the short side in pixels of the images that it was trained on; `predict` and `evaluate` bring an image
+            to it. None takes images as they are.
     """
 
     net: Any
@@ -97,6 +101,9 @@ class SegModel(nn.Module, ABC):
         super().__init__()
         self.net, self.classes, self.spec = net, classes, spec
         self.norm: str | None = None
+        self.label = spec.name
+        self.facts: Mapping[str, Any] = {}
+        self.short: int | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images (B,3,h,w) → scores (B,K,h',w') at the head's own stride.
@@ -239,7 +246,14 @@ def enlarge(scores: Tensor, targets: Tensor) -> Tensor:
     return F.interpolate(scores, size=targets.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def wrap(module: nn.Module, classes: str | ClassSet, title: str = "", backbone: str = "", divisor: int = 1) -> SegModel:
+def wrap(
+    module: nn.Module,
+    classes: str | ClassSet,
+    title: str = "",
+    backbone: str = "",
+    divisor: int = 1,
+    short: int | None = None,
+) -> SegModel:
     """Bring a module of one's own to the common form.
 
     Args:
@@ -249,10 +263,13 @@ def wrap(module: nn.Module, classes: str | ClassSet, title: str = "", backbone: 
         title: how tables call it; by default the name of its type.
         backbone: the path of its pretrained part, where that is to be frozen.
         divisor: what the sides of its input have to be multiples of.
+        short: the short side that images are brought to; None leaves them as they are.
     """
     name = title or type(module).__name__
     spec = ModelSpec(name, name, "own", "own", None, _own, PlainModel, backbone, divisor=divisor)
-    return PlainModel(module, class_set(classes), spec).eval()
+    model = PlainModel(module, class_set(classes), spec)
+    model.short = short
+    return model.eval()
 
 
 def _own(num_classes: int, aux: bool) -> nn.Module:

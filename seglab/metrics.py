@@ -3,6 +3,9 @@
 Everything here is computed from one small table: how many pixels of target class t were called p. Rows
 are targets, columns predictions, void is left out. The table adds up exactly over images and machines,
 and each measure is a few lines over it. A measure is a `Score`: a float that knows its convention.
+
+Where a model has words that the target's classes lack, the table has one more column, *other*: pixels that
+were called something which is none of the K classes. They are errors, and no class of their own.
 """
 
 from collections.abc import Sequence
@@ -57,21 +60,11 @@ def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int
     Raises:
         ValueError: shapes that differ, floats, labels outside the classes (with the ids found).
     """
-    p, t = torch.as_tensor(pred), torch.as_tensor(target)
-    if p.shape != t.shape:
-        raise ValueError(
-            f"the prediction has shape {tuple(p.shape)} and the target {tuple(t.shape)}; bring the prediction to the "
-            "target's size (to_mask(scores, size=…)), never the other way round"
-        )
-    for name, labels in (("prediction", p), ("target", t)):
-        if labels.is_floating_point() or labels.is_complex():
-            raise ValueError(f"the {name} is {labels.dtype}; expected integer class indices (an argmax of scores?)")
     if num_classes < 1:
         raise ValueError(f"num_classes={num_classes}")
+    p, t = _label_maps(pred, target)
     if p.dtype == t.dtype == torch.uint8 and num_classes <= 256 and 0 <= ignore_index <= 255:
-        side = 256  # uint8 cannot lie outside a table of 256 × 256: count first, look afterwards
-        index = t.flatten().to(torch.int32).mul_(side).add_(p.flatten())
-        table = _tally(index, side * side).reshape(side, side).cpu()
+        table = pair_counts(p, t)  # uint8 cannot lie outside a table of 256 × 256: count first, look afterwards
     else:
         p, t = p.flatten().to(torch.int64), t.flatten().to(torch.int64)
         counted = t != ignore_index
@@ -82,13 +75,43 @@ def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int
                 raise _outside(name, wrong, num_classes, ignore_index)
         side = num_classes
         table = torch.bincount(t * side + p, minlength=side * side).reshape(side, side).cpu()
-    if 0 <= ignore_index < side:
+    if 0 <= ignore_index < len(table):
         table[ignore_index] = 0
     for name, totals in (("target", table.sum(1)), ("prediction", table.sum(0))):
         wrong = (torch.nonzero(totals[num_classes:]).flatten() + num_classes).tolist()
         if wrong:
             raise _outside(name, wrong, num_classes, ignore_index)
     return table[:num_classes, :num_classes].contiguous()
+
+
+def pair_counts(pred: Any, target: Any) -> Tensor:
+    """How many pixels have each pair of labels, void included: what the store keeps of an image.
+
+    Args:
+        pred, target: uint8 arrays or tensors of one shape.
+
+    Returns:
+        int64 (256, 256) on the CPU; rows are targets, columns predictions.
+    """
+    p, t = _label_maps(pred, target)
+    if not p.dtype == t.dtype == torch.uint8:
+        raise ValueError(f"pair_counts counts uint8 label maps; got {p.dtype} and {t.dtype}")
+    index = t.flatten().to(torch.int32).mul_(256).add_(p.flatten())
+    return _tally(index, 256 * 256).reshape(256, 256).cpu()
+
+
+def _label_maps(pred: Any, target: Any) -> tuple[Tensor, Tensor]:
+    """Both as tensors, of one shape and of integers."""
+    p, t = torch.as_tensor(pred), torch.as_tensor(target)
+    if p.shape != t.shape:
+        raise ValueError(
+            f"the prediction has shape {tuple(p.shape)} and the target {tuple(t.shape)}; bring the prediction to the "
+            "target's size (to_mask(scores, size=…)), never the other way round"
+        )
+    for name, labels in (("prediction", p), ("target", t)):
+        if labels.is_floating_point() or labels.is_complex():
+            raise ValueError(f"the {name} is {labels.dtype}; expected integer class indices (an argmax of scores?)")
+    return p, t
 
 
 def _tally(index: Tensor, length: int, lanes: int = 4, row: int = 1024) -> Tensor:
@@ -119,8 +142,9 @@ def _outside(name: str, labels: list[int], num_classes: int, ignore_index: int) 
 
 
 def _table(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
+    """Any counts as float64 (…, K, K), or (…, K, K+1) where predictions may be none of the K classes."""
     table = np.asarray(confmat)
-    if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
+    if table.ndim < 2 or table.shape[-1] - table.shape[-2] not in (0, 1):
         raise ValueError(f"a table of counts is (K, K), rows targets, columns predictions; got shape {table.shape}")
     return table.astype(np.float64)
 
@@ -128,7 +152,7 @@ def _table(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
 def _parts(confmat: ArrayLike | Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Hits, pixels of the target, pixels of the prediction: float64 (…, K) each."""
     table = _table(confmat)
-    return np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1), table.sum(-2)
+    return np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1), table.sum(-2)[..., : table.shape[-2]]
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:

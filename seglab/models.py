@@ -228,6 +228,9 @@ def load_model(
         with_norm(model, norm)
     if state:
         fill(model.net, state, fresh_head=chosen.names != known.names)
+        model.facts = facts
+        if run := facts.get("run"):
+            model.label, model.short = f"{spec.name}:{run['train'].split()[0]}", min(run["size"])
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from seglab.adapters import SegModel
 from seglab.checkpoints import read_checkpoint, save_model
 from seglab.data import SegmentationDataset
+from seglab.errors import differences
 
 Row = dict[str, float]  # of the history
 
@@ -69,9 +70,7 @@ class Run:
         if self.folder is None or not (self.folder / "state.pt").exists():
             return []
         saved = torch.load(self.folder / "state.pt", map_location="cpu", weights_only=True)
-        there = json.loads(saved["identity"])
-        if differing := [key for key in self.identity if there.get(key) != self.identity[key]]:
-            said = "; ".join(f"{key}: {there.get(key)!r} there, {self.identity[key]!r} here" for key in differing)
+        if said := differences(json.loads(saved["identity"]), self.identity):
             raise ValueError(f"{self.folder} holds another run ({said}); choose another folder, or remove it")
         state.load(saved)
         rows: list[Row] = saved["rows"]

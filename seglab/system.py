@@ -6,13 +6,18 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from seglab.places import project_root, share_dir
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GB = 1024**3
 
@@ -21,6 +26,26 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_state(state: Mapping[str, "Tensor"]) -> str:
+    """SHA-256 of weights: of every tensor's name, dtype, shape and bytes, in the order of the names."""
+    import torch
+
+    total = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def code_version() -> str:
+    """Version of seglab, and twelve digits of the hash of its source: another one if a line differs."""
+    from seglab import __version__
+
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    listing = "".join(f"{sha256_file(path)}  {path.name}\n" for path in sources)
+    return f"{__version__} {hashlib.sha256(listing.encode()).hexdigest()[:12]}"
 
 
 def requirements() -> list[Requirement]:

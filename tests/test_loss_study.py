@@ -10,7 +10,7 @@ import pytest
 
 from seglab import load_dataset, viz
 from seglab.metrics import iou_per_class, mean_iou, pixel_accuracy
-from seglab.results import stored_losses
+from seglab.stored import stored_losses
 from seglab.train import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))

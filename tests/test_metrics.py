@@ -186,7 +186,7 @@ def test_a_pixel_is_not_an_image():
     with pytest.raises(ValueError, match=r"\(N, K, K\)"):
         conventions(np.ones((3, 3)))
     with pytest.raises(ValueError, match="rows targets"):
-        mean_iou(np.ones((3, 4)))
+        mean_iou(np.ones((3, 5)))
     with pytest.raises(ValueError, match="at least 1 image"):
         mean_iou_per_batch(np.ones((3, 3, 3)), 0)
 

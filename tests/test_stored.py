@@ -3,7 +3,7 @@
 import pytest
 
 from seglab import load_dataset
-from seglab.results import class_pixels, stored_class_pixels
+from seglab.stored import class_pixels, stored_class_pixels
 
 
 def test_toytown_is_stored_as_it_is_drawn():

@@ -1,0 +1,147 @@
+"""Judging: models × data set → the store of counts.
+
+    results = evaluate(["unet_mini:toytown", model], load_dataset("toytown", "test"), "results.sqlite")
+
+Interrupted at any moment, the same call goes on where it was. Several processes (`torchrun … -m seglab evaluate …`)
+share the images among them; they do not talk to each other, and the counts are those of a single one.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from seglab.adapters import SegModel
+from seglab.catalogue import DATASETS
+from seglab.data import Sample, SegmentationDataset
+from seglab.errors import unknown
+from seglab.judges import Judge, ModelJudge, Options, Predictions, StoredJudge
+from seglab.models import load_model
+from seglab.results import Results
+from seglab.store import Store
+from seglab.system import code_version
+
+SIZES = ("original", "model")
+Judged = str | Path | SegModel | Predictions
+
+
+def evaluate(
+    models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
+    dataset: SegmentationDataset,
+    store: str | Path | None = None,
+    *,
+    size: str = "original",
+    precision: str = "float32",
+    batch: int = 1,
+    boundary: bool = False,
+    calibration: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+) -> Results:
+    """Run models on a data set, and keep how many pixels of each class were called what, image by image.
+
+    Args:
+        models: names for `load_model`, models, `Predictions`; as a mapping or as pairs, with the name that tables
+            are to give them (several seeds of one recipe share one).
+        store: SQLite file; what it holds already is not done again. None keeps nothing.
+        size: what is scored: "original", masks at the size of the target; or "model", targets brought to the size
+            of the network's input, as torchvision's published values are.
+        precision: "float32" or "bfloat16", see `inference.Quick`.
+        batch: images of one size that go through the network at once.
+        boundary: count what boundary IoU needs, too.
+        calibration: count confidences, too; not for a model with other classes than the data, and not for
+            Mask2Former, whose scores are no logits.
+        device: where models that are given by name run; by default a GPU where there is one.
+
+    Returns:
+        The results on this data set of everything that the store holds.
+
+    Raises:
+        ValueError: the store holds other measurements under these names; labels outside a class set; predictions that
+            are missing or of another size.
+    """
+    if size not in SIZES:
+        raise unknown("size to score at", size, SIZES)
+    if batch < 1:
+        raise ValueError(f"batch={batch}; expected at least 1 image")
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and store is None:
+        raise ValueError("several processes need a store beside which each of them can write; say where")
+    options = Options(size, precision, boundary, calibration)
+    data = f"{dataset.name} {dataset.split}" if dataset.split else dataset.name
+    common = _identity(data, dataset, options, batch, progress and rank == 0)
+    with TemporaryDirectory() as temporary:
+        path = Path(store) if store else Path(temporary) / "results.sqlite"
+        with Store(path, rank, world) as writing:
+            for name, judged in _named(models):
+                judge = _judge(name, judged, dataset, options, device)
+                run = writing.run(judge.name, judge.seed, data, common | judge.identity, judge.facts)
+                done = writing.done(judge.name, judge.seed, data)
+                # Whole batches are dealt, and repeated after an interruption: some models' last bits depend on them.
+                batches = [range(i, min(i + batch, len(dataset))) for i in range(0, len(dataset), batch)][rank::world]
+                todo = [indices for indices in batches if not done.issuperset(indices)]
+                total, left = sum(map(len, batches)), sum(map(len, todo))
+                bar = tqdm(total=total, initial=total - left, desc=judge.name, unit="image",
+                           disable=not progress or rank > 0)  # fmt: skip
+                with bar:
+                    for indices, samples in _ahead(dataset, todo):
+                        for i, sample, row in zip(indices, samples, judge(samples), strict=True):
+                            if i not in done:
+                                named = sample.id, sample.group, row.microseconds
+                                writing.add(run, i, named, row.counts, row.bins)
+                            bar.update()
+        return Results.open(path, data)
+
+
+def _identity(data: str, dataset: SegmentationDataset, options: Options, batch: int, progress: bool) -> dict[str, Any]:
+    """What decides a measurement, besides the model."""
+    spec = DATASETS.get(dataset.name.partition(":")[0])
+    return {
+        "data": data, "fingerprint": dataset.fingerprint(progress), "images": len(dataset),
+        "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
+        "target classes": list(dataset.classes.names), "background": dataset.classes.background,
+        "licence of data": spec.licence if spec else "", "scored at": options.size, "tiles": "none",
+        "test-time augmentation": "none", "boundary": options.boundary, "calibration": options.calibration,
+        "resize": "images bilinear with antialiasing; scores bilinear from the head's grid, align_corners=False",
+        "threads": torch.get_num_threads(), "batch": batch, "code": code_version(), "torch": torch.__version__,
+    }  # fmt: skip
+
+
+def _named(
+    models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
+) -> list[tuple[str, Judged]]:
+    if isinstance(models, Mapping):
+        return list(models.items())
+    several = [models] if isinstance(models, Judged) else list(models)
+    if not several:
+        raise ValueError("nothing to evaluate; name at least one model")
+    return [judged if isinstance(judged, tuple) else ("", judged) for judged in several]
+
+
+def _judge(
+    name: str, judged: Judged, dataset: SegmentationDataset, options: Options, device: str | torch.device | None
+) -> Judge:
+    if isinstance(judged, Predictions):
+        return StoredJudge(name, judged, dataset.ids, options, dataset.classes)
+    model = judged if isinstance(judged, SegModel) else load_model(judged, device=device)
+    target = dataset[0].target
+    return ModelJudge(name, model, (target.shape[0], target.shape[1]), options, dataset.classes)
+
+
+def _ahead(dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[tuple[range, list[Sample]]]:
+    """Batches of samples; while one is being judged, the next is read."""
+
+    def read(indices: range) -> list[Sample]:
+        return [dataset[i] for i in indices]
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = [pool.submit(read, indices) for indices in batches[:1]]
+        for k, indices in enumerate(batches):
+            if k + 1 < len(batches):
+                coming.append(pool.submit(read, batches[k + 1]))
+            yield indices, coming.pop(0).result()

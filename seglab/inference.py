@@ -1,0 +1,126 @@
+"""From images to scores: at the size that a model was made for, by the fast path.
+
+The fast path is the same model made quicker, not another one: BatchNorm is folded into the convolution before it,
+and maps lie in memory with channels last. `precision="bfloat16"` computes most of it with eight bits of mantissa.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.transforms.v2 import functional as F
+
+from seglab.adapters import SegModel
+from seglab.errors import unknown
+from seglab.transforms import normalize
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
+    """The size at which the network sees an image: its short side becomes `short`, the other one follows.
+
+    Args:
+        size: (H, W) of the image.
+        short: None leaves the image as it is.
+
+    >>> network_size((375, 500), 520)
+    (520, 693)
+    """
+    height, width = size
+    if short is None or short == min(size):
+        return height, width
+    long = int(short * max(size) / min(size))  # cut off, as torchvision does
+    return (short, long) if height <= width else (long, short)
+
+
+class Quick:
+    """A model on the fast path. The model itself is left as it is.
+
+    Args:
+        precision: "float32", or "bfloat16": autocast where the model supports it, scores come back as float32.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+
+    def __init__(self, model: SegModel, precision: str = "float32") -> None:
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
+        self.precision = precision
+        self.model = fused(model).to(memory_format=torch.channels_last)
+        self.device = next(model.parameters()).device
+        self.short = model.short
+
+    def size_of(self, images: Tensor) -> tuple[int, int]:
+        """(h, w) at which the network sees these images (…,H,W)."""
+        return network_size((images.shape[-2], images.shape[-1]), self.short)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 (B,3,H,W) → scores float32 (B,K,h',w') on the grid of the model's head, on its device.
+
+        Images are brought to the model's size with antialiasing (bilinear), as uint8, before they are normalised.
+        """
+        images = images.to(self.device)
+        size = self.size_of(images)
+        if size != tuple(images.shape[-2:]):
+            images = F.resize(images, list(size), antialias=True)
+        batch = normalize(images).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            scores = self.model(batch)
+        return scores.float()
+
+
+def fused(model: SegModel) -> SegModel:
+    """A copy for `eval()`, in which every BatchNorm that follows a convolution is folded into it.
+
+    w' = w · γ/√(σ²+ε) and b' = (b − μ) · γ/√(σ²+ε) + β. Which follow one is seen in a forward pass; where a
+    convolution's output is used by anything else as well, the copy would differ, and the model is left unfused.
+    """
+    copy = deepcopy(model).eval()
+    device = next(copy.parameters()).device
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.no_grad():  # inference_mode would make weights that nothing but it can use
+        before = copy(images)
+        pairs = _followed(copy, images)
+        for conv, norm in pairs:
+            both: tuple[Any, Any] = copy.get_submodule(conv), copy.get_submodule(norm)
+            _set(copy, conv, fuse_conv_bn_eval(*both))
+            _set(copy, norm, nn.Identity())
+        same = torch.allclose(copy(images), before, rtol=1e-3, atol=1e-3 * float(before.abs().max()))
+    return copy if same else deepcopy(model).eval()
+
+
+def _followed(model: nn.Module, images: Tensor) -> list[tuple[str, str]]:
+    """(convolution, BatchNorm) by name, where the one's output is the other's input, once in a forward pass."""
+    made: dict[int, str] = {}
+    alive: list[Tensor] = []  # an id is unique only while its tensor lives
+    pairs: list[tuple[str, str]] = []
+    calls: list[str] = []
+
+    def look(name: str, module: nn.Module, given: Tensor, result: Tensor) -> None:
+        calls.append(name)
+        if isinstance(module, nn.Conv2d):
+            made[id(result)] = name
+            alive.append(result)
+        elif id(given) in made:
+            pairs.append((made[id(given)], name))
+
+    kinds = nn.Conv2d, nn.BatchNorm2d
+    named = [(name, module) for name, module in model.named_modules() if type(module) in kinds]
+    hooks = [
+        module.register_forward_hook(lambda m, given, result, name=name: look(name, m, given[0], result))
+        for name, module in named
+    ]
+    model(images)
+    for hook in hooks:
+        hook.remove()
+    return [pair for pair in pairs if calls.count(pair[0]) == calls.count(pair[1]) == 1]
+
+
+def _set(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, module)
