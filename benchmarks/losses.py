@@ -73,7 +73,7 @@ def train(run: Run, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One training: the rows of the first table, and those of the second."""
     (name, seed), (train, val) = run, (scenes("train", TRAIN), scenes("val", VAL))
     torch.manual_seed(seed)
-    model = load_model("unet_mini", classes="street", device="cpu")
+    model = load_model("unet_mini", weights=None, classes="street", device="cpu")
     recipe = replace(LOSSES[name], seed=seed)
     out = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
     history = fit(model, train, val, recipe, out, progress=False).reset_index()

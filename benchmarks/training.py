@@ -51,7 +51,7 @@ class Scenes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 def plain_loop(scenes: SegmentationDataset) -> Callable[[], float]:
     """Runs an epoch of five steps; returns the seconds it took."""
     torch.manual_seed(0)
-    model = load_model("unet_mini", device="cpu").train()
+    model = load_model("unet_mini", weights=None, device="cpu").train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loader = DataLoader(Scenes(scenes), batch_size=BATCH, shuffle=True, drop_last=True)
 
@@ -88,7 +88,7 @@ def compare(precision: str) -> pd.DataFrame:
             seconds[name].append(loop())
 
     torch.manual_seed(0)
-    model, val = load_model("unet_mini", device="cpu"), load_dataset("toytown", "val").subset([0])
+    model, val = load_model("unet_mini", weights=None, device="cpu"), load_dataset("toytown", "val").subset([0])
     history = fit(model, SCENES, val, replace(RECIPE, precision=precision), on_epoch=take_turns, progress=False)
     seconds[f"seglab, {precision}"] = history["seconds"].to_list()
     medians = {name: median(times[1:]) for name, times in seconds.items()}  # the first turn only warms up

@@ -103,7 +103,7 @@ def lab(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="A model of seglab.MODELS, as unet_mini; untrained.")],
+    model: Annotated[str, typer.Argument(help="unet_mini starts untrained, unet_mini:toytown from these weights.")],
     data: Annotated[str, typer.Option(help="Data set to train on, and to validate on unless --val names another.")],
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     out: Annotated[
@@ -143,8 +143,8 @@ def train(
     import torch
 
     from seglab.data import load_dataset
-    from seglab.models import load_model
-    from seglab.system import sha256_file
+    from seglab.models import DEFAULT, load_model
+    from seglab.system import sha256_state
     from seglab.train import Recipe, fit
 
     with _plain_errors():
@@ -153,9 +153,11 @@ def train(
                         precision=precision, seed=seed)  # fmt: skip
         train_data, val_data = load_dataset(data, split[0]), load_dataset(val or data, split[1])
         torch.manual_seed(seed)  # of the first weights
-        net = load_model(model, start, train_data.classes, norm=norm)
+        first = start or (DEFAULT if ":" in model else None)
+        net = load_model(model, first, train_data.classes, norm=norm)
         folder = out or Path("runs") / f"{model}-{data}-{seed}".replace(":", "-")
-        origin = f"{start.name} {sha256_file(start)[:16]}" if start else "untrained"
+        name = start.name if start else model
+        origin = f"{name} {sha256_state(net.net.state_dict())[:16]}" if first else "untrained"
         history = fit(net, train_data, val_data, recipe, folder, workers=workers, start=origin)
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
         return

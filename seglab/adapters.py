@@ -20,6 +20,7 @@ from seglab.classes import IGNORE_INDEX, ClassSet, class_set
 from seglab.errors import unknown
 from seglab.losses import Criterion, check_labels
 from seglab.transforms import normalize
+from seglab.weights import Weights
 
 AUX_WEIGHT = 0.5  # of the auxiliary head's loss, as in torchvision's own recipe
 
@@ -68,7 +69,7 @@ class ModelSpec:
     backbone: str
     has_aux: bool = False
     divisor: int = 1
-    weights: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Weights] = field(default_factory=dict)
 
     @property
     def year(self) -> int | None:

@@ -18,6 +18,9 @@ from seglab.checkpoints import class_set_from, fill, read_checkpoint
 from seglab.classes import CLASS_SETS, ClassSet, class_set
 from seglab.errors import unknown
 from seglab.unet import UNet
+from seglab.weights import MINI, zoo_path
+
+DEFAULT = "default"  # the first weights of a model's row
 
 
 def _torchvision(name: str, num_classes: int, aux: bool) -> nn.Module:
@@ -168,28 +171,28 @@ MODELS: dict[str, ModelSpec] = {
         _unet_resnet34, PlainModel, "encoder", divisor=32),
     "fcn_mini": ModelSpec(
         "fcn_mini", "FCN mini", "FCN", "torchvision", "street",
-        _fcn_mini, TorchvisionModel, "backbone", has_aux=True),
+        _fcn_mini, TorchvisionModel, "backbone", has_aux=True, weights=MINI),
     "unet_mini": ModelSpec(
         "unet_mini", "U-Net mini", "U-Net", "seglab", "street",
-        _unet_mini, PlainModel, "encoder"),
+        _unet_mini, PlainModel, "encoder", weights=MINI),
     "deeplabv3_mini": ModelSpec(
         "deeplabv3_mini", "DeepLabV3 mini", "DeepLabV3", "torchvision", "street",
-        _deeplabv3_mini, TorchvisionModel, "backbone", has_aux=True),
+        _deeplabv3_mini, TorchvisionModel, "backbone", has_aux=True, weights=MINI),
     "lraspp_mini": ModelSpec(
         "lraspp_mini", "LR-ASPP mini", "LR-ASPP", "torchvision", "street",
-        _lraspp_mini, TorchvisionModel, "backbone"),
+        _lraspp_mini, TorchvisionModel, "backbone", weights=MINI),
     "segformer_mini": ModelSpec(
         "segformer_mini", "SegFormer mini", "SegFormer", "transformers", "street",
-        _segformer_mini, PlainModel, "segformer"),
+        _segformer_mini, PlainModel, "segformer", weights=MINI),
     "mask2former_mini": ModelSpec(
         "mask2former_mini", "Mask2Former mini", "Mask2Former", "transformers", "street",
-        _mask2former_mini, Mask2FormerModel, "model.pixel_level_module.encoder"),
+        _mask2former_mini, Mask2FormerModel, "model.pixel_level_module.encoder", weights=MINI),
 }  # fmt: skip
 
 
 def load_model(
     name: str | Path,
-    weights: str | Path | None = None,
+    weights: str | Path | None = DEFAULT,
     classes: str | ClassSet | None = None,
     *,
     aux: bool | None = None,
@@ -199,10 +202,12 @@ def load_model(
     """Make a model, in `eval()`.
 
     Args:
-        name: key in `MODELS`, or a checkpoint that `checkpoints.save_model` wrote.
-        weights: a checkpoint; None leaves the model untrained.
-        classes: a class set or its key in `CLASS_SETS`; by default the checkpoint's, and street classes for an
-            untrained model. Other classes than the checkpoint's get a fresh last layer, to be trained.
+        name: key in `MODELS`, alone or with the name of its weights, as `"unet_mini:camvid"`; or a checkpoint that
+            `checkpoints.save_model` wrote.
+        weights: name of weights in the model's row, or a checkpoint. By default the first ones of the row; None
+            leaves the model untrained.
+        classes: a class set or its key in `CLASS_SETS`; by default what the weights know, and street classes for an
+            untrained model. Other classes than the weights' get a fresh last layer, to be trained.
         aux: with an auxiliary head? By default where the architecture has one.
         norm: "group" or "sync", see `adapters.with_norm`.
         device: by default a GPU where there is one.
@@ -211,13 +216,21 @@ def load_model(
         ValueError: there is no such model, weights, class set or kind of norm; the model has no auxiliary head; the
             checkpoint is of another model.
     """
+    facts: dict[str, Any]
     if str(name).endswith(".safetensors"):
+        if weights not in (DEFAULT, None):
+            raise ValueError(f"{name} brings its own weights; leave out weights={str(weights)!r}")
         facts, state = read_checkpoint(name)
-        spec = _spec(facts["model"])
+        spec, tag = _spec(facts["model"]), ""
     else:
         name, _, tag = str(name).partition(":")
         spec = _spec(name)
-        facts, state = _weights(spec, tag or weights)
+        if tag and weights != DEFAULT:
+            raise ValueError(f"{name}:{tag} names its weights already; leave out weights={str(weights)!r}")
+        if weights == DEFAULT:
+            weights = tag or next(iter(spec.weights), None)
+        tag = str(weights) if str(weights) in spec.weights else ""
+        facts, state = _weights(spec, weights)
     if aux and not spec.has_aux:
         raise ValueError(f"{spec.title} has no auxiliary head; leave out aux=True")
     known = class_set_from(facts["classes"]) if facts else CLASS_SETS["street"]
@@ -228,9 +241,10 @@ def load_model(
         with_norm(model, norm)
     if state:
         fill(model.net, state, fresh_head=chosen.names != known.names)
-        model.facts = facts
-        if run := facts.get("run"):
-            model.label, model.short = f"{spec.name}:{run['train'].split()[0]}", min(run["size"])
+        run = facts.get("run", {})
+        model.facts, model.short = facts, min(run["size"]) if run else None
+        if tag or run:
+            model.label = f"{spec.name}:{tag or run['train'].split()[0]}"
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
@@ -244,6 +258,8 @@ def _weights(spec: ModelSpec, weights: str | Path | None) -> tuple[dict[str, Any
     """The checkpoint that `weights` means for this model; two empty ones for None."""
     if weights is None:
         return {}, {}
+    if str(weights) in spec.weights:
+        weights = zoo_path(spec.name, str(weights))
     if not Path(weights).is_file():
         there_are = ", ".join([*spec.weights, "None (untrained)", "the path of a checkpoint (.safetensors)"])
         raise ValueError(f"unknown weights {str(weights)!r} of {spec.name}. Known: {there_are}")

@@ -1,6 +1,7 @@
 """The training loop: from a model and a data set to weights, and to a history that says how it went.
 
-    history = fit(load_model("unet_mini"), load_dataset("toytown", "train"), load_dataset("toytown", "val"))
+    model = load_model("unet_mini", weights=None)
+    history = fit(model, load_dataset("toytown", "train"), load_dataset("toytown", "val"))
 
 The same code runs on a CPU, a GPU, several GPUs and several machines (`torchrun … -m seglab train …`), by way of
 Hugging Face accelerate. A run is decided by its model, its data and its `Recipe`: the same three give the same
@@ -318,7 +319,7 @@ def _check(model: SegModel, train: SegmentationDataset, val: SegmentationDataset
         if dataset.classes.names != model.classes.names:
             raise ValueError(
                 f"the model names {model.classes.name!r} classes and {dataset.name!r} has {dataset.classes.name!r}; "
-                f"make the model for them: load_model({model.spec.name!r}, classes=train.classes)"
+                f"make the model for them: load_model({model.spec.name!r}, None, train.classes)"
             )
     if len(train) < recipe.batch * world:
         batches = f"{recipe.batch}" if world == 1 else f"{recipe.batch} in each of {world} processes"

@@ -31,7 +31,7 @@ def made():
     def make(name):
         if name not in models:
             torch.manual_seed(0)
-            models[name] = load_model(name, classes="membrane", device="cpu")
+            models[name] = load_model(name, weights=None, classes="membrane", device="cpu")
         return models[name]
 
     return make
@@ -73,7 +73,7 @@ def test_the_table():
 
 @pytest.mark.parametrize("name", MINIS)
 def test_minis_are_small(name):
-    assert sum(p.numel() for p in load_model(name).parameters()) <= 1.9e6
+    assert sum(p.numel() for p in load_model(name, weights=None).parameters()) <= 1.9e6
 
 
 # --- the contract -------------------------------------------------------------------------------------------------
@@ -243,11 +243,11 @@ def test_auxiliary_head_counts_half_and_only_in_training(name):
     spec = MODELS[name]
     if not spec.has_aux:
         with pytest.raises(ValueError, match=f"{spec.title} has no auxiliary head"):
-            load_model(name, aux=True)
+            load_model(name, weights=None, aux=True)
         return
     if name not in MINIS:
         return  # the same adapter
-    model = load_model(name, classes="membrane", device="cpu").train()
+    model = load_model(name, weights=None, classes="membrane", device="cpu").train()
     images, target = scene()
     torch.manual_seed(0)
     main, aux = model.heads(images)
@@ -255,7 +255,7 @@ def test_auxiliary_head_counts_half_and_only_in_training(name):
     torch.manual_seed(0)  # dropout
     torch.testing.assert_close(model.loss(images, target, cross_entropy), expected)
     assert model.eval().heads(images)[1] is None
-    assert load_model(name, aux=False, device="cpu").train().heads(images)[1] is None
+    assert load_model(name, weights=None, aux=False, device="cpu").train().heads(images)[1] is None
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if n.startswith("deeplab")])
@@ -287,7 +287,7 @@ def test_group_norm_replaces_every_batch_norm(made, name):
 
 
 def test_sync_norm():
-    model = load_model("unet_mini", norm="sync", device="cpu")
+    model = load_model("unet_mini", weights=None, norm="sync", device="cpu")
     assert not any(type(m) is nn.BatchNorm2d for m in model.modules())
     assert any(isinstance(m, nn.SyncBatchNorm) for m in model.modules())
     with pytest.raises(ValueError, match="unknown kind of norm 'grup'; did you mean 'group'"):
@@ -309,7 +309,7 @@ def test_unknown_names():
     with pytest.raises(ValueError, match=r"unknown weights 'mars' of unet_mini\. Known: .*untrained.*checkpoint"):
         load_model("unet_mini:mars")
     with pytest.raises(ValueError, match="unknown class set 'streets'; did you mean 'street'"):
-        load_model("unet_mini", classes="streets")
+        load_model("unet_mini", weights=None, classes="streets")
     with pytest.raises(ValueError, match="there is no checkpoint"):
         load_model("nowhere.safetensors")
 
@@ -349,7 +349,7 @@ def test_a_checkpoint_in_half_precision(made, tmp_path):
 
 def test_a_checkpoint_remembers_norm_and_auxiliary_head(tmp_path):
     path = tmp_path / "fcn.safetensors"
-    save_model(load_model("fcn_mini", norm="group", device="cpu"), path)
+    save_model(load_model("fcn_mini", weights=None, norm="group", device="cpu"), path)
     again = load_model(path, device="cpu")
     assert again.norm == "group"
     assert again.net.aux_classifier is not None
@@ -369,7 +369,9 @@ def test_checkpoints_that_do_not_fit(made, tmp_path):
     save_model(made("unet_mini"), path)
     with pytest.raises(ValueError, match="holds the weights of unet_mini, not of fcn_mini"):
         load_model("fcn_mini", path)
-    save_model(load_model("unet_mini", norm="group", device="cpu"), path)  # GroupNorm keeps no running averages
+    save_model(
+        load_model("unet_mini", weights=None, norm="group", device="cpu"), path
+    )  # GroupNorm keeps no running averages
     with pytest.raises(ValueError, match="does not fit: nothing for"):
         load_model(path, norm="sync")
     path.write_bytes(b"no tensors")

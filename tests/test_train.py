@@ -88,7 +88,7 @@ def without_seconds(history):
 def test_learns(name):
     """And leaves the model with the weights that gave the best row of the history."""
     torch.manual_seed(0)
-    model, val = load_model(name, device="cpu"), town("val", 5)
+    model, val = load_model(name, weights=None, device="cpu"), town("val", 5)
     history = fit(model, town(count=16), val, Recipe(epochs=3, batch=4, size=SIZE), progress=False)
     assert list(history.columns) == ["loss", "val_loss", "miou", "pixel_accuracy", "lr", "seconds", *STREET.names]
     assert list(history.index) == [1, 2, 3]
@@ -215,7 +215,7 @@ def test_learning_rate_by_hand():
     model, recipe = small(), Recipe(lr=1.0, warmup=0.5, power=2.0)
     rates = [learning_rate(model, recipe, progress) for progress in (0, 0.25, 0.5, 0.75, 1)]
     assert rates == [0, 0.5, 1, 0.25, 0]
-    assert learning_rate(load_model("segformer_mini"), Recipe(warmup=0), 0) == 1e-3
+    assert learning_rate(load_model("segformer_mini", weights=None), Recipe(warmup=0), 0) == 1e-3
     assert learning_rate(model, Recipe(warmup=0, optimizer="sgd"), 0) == 0.05
     # Four steps an epoch; each has the rate of its middle, and the history shows the last one's.
     _, history = run(Recipe(epochs=2, batch=2, size=(32, 48), lr=0.01, warmup=0.5, power=2.0))
@@ -426,7 +426,7 @@ accelerator = Accelerator()
 counts, loss = validate(model, val, size, criterion("ce"), accelerator)
 
 torch.manual_seed(0)
-model, seen = load_model("unet_mini", norm="group"), []
+model, seen = load_model("unet_mini", weights=None, norm="group"), []
 recipe = Recipe(epochs=3, batch=2, size=(32, 48), freeze=1, lr=1e-3)
 look = lambda _: seen.append({k: v.clone() for k, v in model.backbone.state_dict().items()})
 first = {k: v.clone() for k, v in model.backbone.state_dict().items()}
@@ -462,7 +462,7 @@ def test_two_processes(start, camvid, tmp_path, monkeypatch):
     assert not any(torch.equal(one["seen"][1][key], one["first"][key]) for key in one["first"])
     # Two images in each of two processes are a batch of four in one.
     torch.manual_seed(0)
-    model = load_model("unet_mini", norm="group", device="cpu")
+    model = load_model("unet_mini", weights=None, norm="group", device="cpu")
     recipe = Recipe(epochs=3, batch=4, size=(32, 48), freeze=1, lr=1e-3)
     alone = fit(model, load_dataset("camvid", "train"), val, recipe, progress=False)["loss"].to_list()
     assert one["losses"] == other["losses"] == pytest.approx(alone, rel=0.01)
@@ -491,11 +491,17 @@ def test_recipes_that_mean_nothing():
 def test_what_cannot_be_trained():
     tiny = Recipe(epochs=1, batch=2, size=(32, 48))
     with pytest.raises(ValueError, match=r"'membrane' classes and 'toytown' has 'street'.*classes=train.classes"):
-        fit(load_model("unet_mini", classes="membrane"), town(), town("val", 2), tiny)
+        fit(load_model("unet_mini", weights=None, classes="membrane"), town(), town("val", 2), tiny)
     with pytest.raises(ValueError, match="8 training images do not fill one batch of 9"):
         fit(small(), town(), town("val", 2), Recipe(batch=9))
     with pytest.raises(ValueError, match=r"cannot train on a batch of one.*GroupNorm"):
-        fit(load_model("deeplabv3_mini"), town(), town("val", 2), Recipe(batch=1, size=(32, 48)), progress=False)
+        fit(
+            load_model("deeplabv3_mini", weights=None),
+            town(),
+            town("val", 2),
+            Recipe(batch=1, size=(32, 48)),
+            progress=False,
+        )
     with pytest.raises(ValueError, match="nobody said which part"):
         fit(wrap(UNet(11, 4), "street"), town(), town("val", 2), Recipe(batch=2, freeze=1), progress=False)
     with pytest.raises(ValueError, match="unknown street class 'pols'"):
