@@ -339,14 +339,14 @@ def live_chart(classes: ClassSet) -> Callable[[pd.DataFrame], None]:
     """For `fit(on_epoch=…)` in a notebook: a chart of losses and mIoU that grows with every epoch."""
     from IPython.display import DisplayHandle
 
-    from seglab import viz
+    from seglab import charts
 
     handle = DisplayHandle()
     draw = handle.display
 
     def show(history: pd.DataFrame) -> None:
         nonlocal draw
-        draw(viz.training(history, classes))
+        draw(charts.training(history, classes))
         draw = handle.update
 
     return show

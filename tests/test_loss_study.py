@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seglab import load_dataset, viz
+from seglab import charts, load_dataset, viz
 from seglab.metrics import iou_per_class, mean_iou, pixel_accuracy
 from seglab.stored import stored_losses
 from seglab.train import Recipe
@@ -70,6 +70,6 @@ def test_figures_by_hand():
     change = viz.numbers({"IoU": pd.DataFrame([[-0.1, 0.2]], ["dice"], ["road", "pole"])}, diverging=True, unit="IoU")
     assert change.alt == "IoU. IoU: columns road, pole. dice: -0.10, 0.20"
     assert [text.get_text() for text in change.axes[0].texts] == ["-0.10", "+0.20"]
-    runs = viz.every_run(pd.DataFrame({"miou": [0.5, 0.6, 0.7]}, ["ce", "ce", "dice"]))
+    runs = charts.every_run(pd.DataFrame({"miou": [0.5, 0.6, 0.7]}, ["ce", "ce", "dice"]))
     assert "miou: ce 0.55 (0.50 to 0.60), dice 0.70 (0.70 to 0.70)" in runs.alt
     assert [list(line.get_xdata()) for line in runs.axes[0].lines[1::2]] == [[0.5, 0.6], [0.7]]

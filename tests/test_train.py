@@ -533,10 +533,10 @@ def test_live_chart_is_one_picture_that_changes():
 
 
 def test_chart():
-    from seglab import viz
+    from seglab import charts
 
     _, history = run()
-    figure = viz.training(history, STREET)
+    figure = charts.training(history, STREET)
     assert "validation loss" in figure.alt and f"at best {history['miou'].max():.2f}" in figure.alt
     losses, ious = figure.axes
     np.testing.assert_array_equal(losses.lines[0].get_ydata(), history["loss"])

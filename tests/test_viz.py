@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from seglab import CLASS_SETS, toytown, viz
+from seglab import CLASS_SETS, charts, toytown, viz
 from seglab.metrics import calibration_counts, confusion_matrix, iou_per_class
 
 STREET = CLASS_SETS["street"]
@@ -37,13 +37,13 @@ def all_figures(scene) -> dict[str, viz.Figure]:
         "scene": viz.scene(scene.image, scene.target, STREET),
         "labels": viz.labels({"m": np.array([[0, -1], [255, 3]])}, STREET, mark=np.eye(2) > 0),
         "heat_maps": viz.heat_maps({"x": probs[0], "y": probs[1]}, unit="probability"),
-        "confusion": viz.confusion(confmat, STREET),
-        "class_bars": viz.class_bars({"IoU": iou_per_class(confmat)}, STREET),
-        "class_bars, two, log": viz.class_bars(
+        "confusion": charts.confusion(confmat, STREET),
+        "class_bars": charts.class_bars({"IoU": iou_per_class(confmat)}, STREET),
+        "class_bars, two, log": charts.class_bars(
             {"a": np.r_[np.full(10, 0.1), np.nan], "b": np.full(11, 0.2)}, STREET, log=True
         ),
-        "reliability": viz.reliability(counts),
-        "lines": viz.lines(pd.DataFrame({"loss": [2.0, 1.0], "mIoU": [0.1, 0.4]}), "epoch", "value"),
+        "reliability": charts.reliability(counts),
+        "lines": charts.lines(pd.DataFrame({"loss": [2.0, 1.0], "mIoU": [0.1, 0.4]}), "epoch", "value"),
     }
 
 
@@ -90,7 +90,7 @@ def test_a_scene_shows_the_mask_in_the_class_colours(scene):
 def test_confusion_says_what_is_confused():
     confmat = np.zeros((11, 11), int)
     confmat[3, 3], confmat[3, 4], confmat[4, 4] = 60, 40, 10
-    figure = viz.confusion(confmat, STREET)
+    figure = charts.confusion(confmat, STREET)
     assert "40 % of road called pavement" in figure.alt
     ax = figure.axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["road", "pavement"]
@@ -98,7 +98,7 @@ def test_confusion_says_what_is_confused():
 
 
 def test_bars_keep_class_colours_and_mark_what_is_absent():
-    figure = viz.class_bars({"IoU": np.r_[np.linspace(0.1, 0.9, 10), np.nan]}, STREET)
+    figure = charts.class_bars({"IoU": np.r_[np.linspace(0.1, 0.9, 10), np.nan]}, STREET)
     bars = figure.axes[0].patches
     assert [tuple(round(255 * c) for c in bar.get_facecolor()[:3]) for bar in bars] == list(STREET.colors)
     assert [t.get_text() for t in figure.axes[0].texts] == ["–"]
