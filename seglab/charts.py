@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seglab.classes import ClassSet
 from seglab.metrics import FIXED_POINT, Counts
-from seglab.style import INK, PAPER, SERIES, SOFT, Figure, figure, percent, styled
+from seglab.style import ACCENT, INK, PAPER, SERIES, SOFT, Figure, figure, percent, styled
 
 
 @styled
@@ -192,4 +192,57 @@ def every_run(table: pd.DataFrame, width: float = 9.5) -> Figure:
         ax.spines["left"].set_visible(False)
         ax.locator_params(axis="x", nbins=4)
     axes.flat[0].set_yticks(range(len(groups)), groups)
+    return fig
+
+
+@styled
+def intervals(table: pd.DataFrame, label: str = "mIoU", zero: bool = False, width: float = 7.5) -> Figure:
+    """Values with their intervals, one row each, the first on top.
+
+    Args:
+        table: columns low and high, and the value in the first column; the index names the rows. NaN for no interval.
+        zero: draw the line of no difference; intervals that leave it out are dark.
+    """
+    values = table.iloc[:, 0].to_numpy(float)
+    low, high = table["low"].to_numpy(float), table["high"].to_numpy(float)
+    names = [str(name) for name in table.index]
+    said = [f"{n} {v:.3f}" + ("" if np.isnan(a) else f" ({a:.3f} to {b:.3f})")
+            for n, v, a, b in zip(names, values, low, high, strict=True)]  # fmt: skip
+    fig, ax = figure(width, 0.34 * len(table) + 0.8, f"{label} with intervals: {'; '.join(said)}.")
+    for y, (value, a, b) in enumerate(zip(values, low, high, strict=True)):
+        told = not zero or a > 0 or b < 0
+        color = (INK if told else SOFT) if zero else SERIES[0]
+        ax.plot([a, b], [y, y], color=color, lw=2, solid_capstyle="butt")
+        ax.plot(value, y, "o", color=color, ms=6)
+    if zero:
+        ax.axvline(0, color=ACCENT, lw=1)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlabel(label)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x")
+    return fig
+
+
+@styled
+def coverage(table: pd.DataFrame, truth: float, label: str = "mIoU", width: float = 9.5) -> Figure:
+    """Intervals from many test sets, sorted by their value, and the value that they are meant to hold.
+
+    Args:
+        table: one row a test set: value, low, high.
+        truth: the value of a very large set.
+    """
+    rows = table.sort_values("value", ignore_index=True)
+    held = (rows["low"] <= truth) & (truth <= rows["high"])
+    alt = f"{len(rows)} test sets, each with its interval of the {label}; {int(held.sum())} hold the value {truth:.3f}."
+    fig, ax = figure(width, 3.2, f"{alt} The others miss it on either side.")
+    for chosen, color, name in ((held, SERIES[0], "holds it"), (~held, ACCENT, "misses it")):
+        some = rows[chosen]
+        ax.vlines(some.index, some["low"], some["high"], color=color, lw=max(0.6, 300 / len(rows)),
+                  label=f"{name}: {len(some)}", alpha=0.75)  # fmt: skip
+    ax.plot(rows.index, rows["value"], color=INK, lw=1)
+    ax.axhline(truth, color=INK, lw=1, ls=":")
+    ax.set(xlabel="test set, sorted by its value", ylabel=label, xlim=(-1, len(rows)))
+    ax.legend(ncols=2, loc="upper left")
+    ax.grid(axis="y")
     return fig

@@ -1,4 +1,4 @@
-"""Reading images and masks from disk: exact values, and one sentence for whatever is wrong with a file.
+"""Reading and writing images and masks: exact values, and one sentence for whatever is wrong with a file.
 
 Images become uint8 (3,H,W). Masks keep the numbers that the file holds: a palette PNG is read as
 indices, never as colours. Whatever cannot be read faithfully is refused with a ValueError that names the
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from torch import Tensor
 
 from seglab.classes import IGNORE_INDEX, ClassSet
 
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 Source = str | Path | Image.Image
+Picture = Source | NDArray[Any] | Tensor
 
 
 def read_image(source: Source, upright: bool = True) -> Tensor:
@@ -47,6 +50,55 @@ def read_image(source: Source, upright: bool = True) -> Tensor:
     return torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
 
 
+def to_image(picture: Picture) -> Tensor:
+    """Whatever holds a picture, as uint8 (3,H,W) RGB in 0–255: read by `read_image`, arrays and tensors likewise.
+
+    Args:
+        picture: a path or a PIL image; or uint8 or uint16, (H,W), (H,W,C) or (C,H,W) with one, three or four channels
+            (the fourth is opacity). Where both ends could be channels, they are last in an array, first in a tensor.
+
+    Raises:
+        ValueError: what `read_image` refuses; floats; a shape that is no picture's.
+    """
+    if isinstance(picture, str | Path | Image.Image):
+        return read_image(picture)
+    array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            f"the image is {array.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).round())"
+        )
+    if array.ndim == 3:
+        first, last = (array.shape[k] in (1, 3, 4) for k in (0, 2))
+        if first and (isinstance(picture, Tensor) or not last):
+            array = np.moveaxis(array, 0, -1)
+        array = array[..., 0] if array.shape[-1] == 1 else array
+    if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4))):
+        raise ValueError(f"the image has shape {tuple(picture.shape)}; expected (H,W,3), (3,H,W) or (H,W)")
+    if array.dtype == np.uint16:
+        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return read_image(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def image_paths(given: Iterable[str | Path]) -> list[Path]:
+    """The pictures that paths name: files as they are, of a folder all files with the suffix of an image, sorted.
+
+    Raises:
+        ValueError: a path that is not there, a folder without pictures, two pictures of one name.
+    """
+    paths: list[Path] = []
+    for path in map(Path, given):
+        if not path.exists():
+            _read_bytes(path)  # says what is wrong
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        paths += inside
+    stems = [path.stem for path in paths]
+    if twice := {stem for stem in stems if stems.count(stem) > 1}:
+        raise ValueError(f"several pictures are named {sorted(twice)[0]!r}; their results would overwrite each other")
+    return paths
+
+
 def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
     """Read the raw labels of a mask, uint8 (H,W): 8- and 1-bit grey as they are, palettes as indices.
 
@@ -70,6 +122,13 @@ def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
             )
         return torch.from_numpy(values.astype(np.uint8))
     raise ValueError(f"{name}: expected one label a pixel, found mode {image.mode}. {_about_colors(image, classes)}")
+
+
+def write_mask(path: str | Path, mask: Tensor, classes: ClassSet) -> None:
+    """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette: `read_mask` gives it back."""
+    image = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
+    image.putpalette(classes.palette.tobytes())
+    image.save(path, format="PNG")
 
 
 def mask_from_colors(source: Source, classes: ClassSet) -> Tensor:

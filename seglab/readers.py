@@ -21,7 +21,7 @@ from torch import Tensor
 from seglab import toytown
 from seglab.classes import CLASS_SETS, IGNORE_INDEX, ClassSet
 from seglab.errors import unknown
-from seglab.files import check_mask, check_pair, read_image, read_mask, relabel
+from seglab.files import IMAGE_SUFFIXES, check_mask, check_pair, read_image, read_mask, relabel
 
 Arrays = tuple[Tensor, Tensor, Tensor | None]  # image, target, instance
 
@@ -36,7 +36,6 @@ _CITYSCAPES = dict.fromkeys(range(34), IGNORE_INDEX) | {
 }  # fmt: skip
 # The COCO categories of the 20 VOC classes, in VOC's order; 0 stands for background.
 _COCO_TO_VOC = (0, 5, 2, 16, 9, 44, 6, 3, 17, 62, 21, 67, 18, 19, 4, 1, 64, 20, 63, 7, 72)
-_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -246,7 +245,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     """Stem → path of the pictures in a folder."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is missing; images lie in images/, their masks in masks/, under equal names")
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES and path.name[0] != "."]
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
     if not paths:
         inside = sorted(path.name for path in folder.iterdir() if path.is_dir())
         hint = f"; it has folders, so name one as the split: {', '.join(inside)}" if inside else ""

@@ -1,0 +1,160 @@
+"""What a model says of an image, worked out when it is asked for.
+
+A model's head says it on a coarse grid. `Prediction` keeps that grid, and interpolates it (bilinear,
+`align_corners=False`) to the image's own size once, for the classes and rows that are wanted: scores of a photograph
+of twelve million pixels in 150 classes would take seven gigabytes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from seglab.classes import ClassSet
+from seglab.masks import to_mask
+
+STRIP = 1 << 24  # numbers of a strip of rows that are held at once, while a map is worked out
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A piece of the image and what was said of it.
+
+    Attributes:
+        top, left, height, width: its place in pixels.
+        grid: float32 (K,h',w') scores on the head's grid.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    grid: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of an image.
+
+    Attributes:
+        image: uint8 (3,H,W), upright.
+        classes: the K classes.
+        tiles: the whole image, or overlapping pieces of it.
+        label: the model's.
+        logits: whether a softmax of its scores gives probabilities; not so for Mask2Former, whose scores are sums of
+            probabilities already, and are only scaled to sum to 1.
+        seconds: from the image to the scores on the head's grid.
+    """
+
+    image: Tensor
+    classes: ClassSet
+    tiles: tuple[Tile, ...]
+    label: str
+    logits: bool
+    seconds: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        return self.image.shape[1], self.image.shape[2]
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """The most likely class of each pixel: uint8 (H,W)."""
+        if len(self.tiles) == 1:
+            return to_mask(self.tiles[0].grid, channel_dim=0, size=self.size)
+        return torch.cat([strip.argmax(0).to(torch.uint8) for strip in self._strips()])
+
+    def scores(self, classes: Sequence[str] | None = None, rows: tuple[int, int] | None = None) -> Tensor:
+        """Scores at the image's size: float32 (C,R,W).
+
+        Args:
+            classes: names of the C classes that are wanted; by default all K.
+            rows: from the first up to, but not including, the second; by default all H.
+        """
+        height, width = self.size
+        start, stop = rows or (0, height)
+        if not 0 <= start < stop <= height:
+            raise ValueError(f"rows={rows} of an image with {height}; expected 0 ≤ start < stop ≤ {height}")
+        chosen = list(range(len(self.classes))) if classes is None else [self.classes.index(name) for name in classes]
+        total, weights = torch.zeros(len(chosen), stop - start, width), torch.zeros(stop - start, width)
+        for tile in self.tiles:
+            first, last = max(start, tile.top), min(stop, tile.top + tile.height)
+            if first >= last:
+                continue
+            inside = _rows(tile.grid[chosen], (tile.height, tile.width), first - tile.top, last - tile.top)
+            if len(self.tiles) == 1:
+                return inside
+            weight = _hill(tile.height)[first - tile.top : last - tile.top, None] * _hill(tile.width)
+            place = slice(first - start, last - start), slice(tile.left, tile.left + tile.width)
+            total[:, *place] += weight * inside
+            weights[place] += weight
+        return total / weights
+
+    def probs(self, classes: Sequence[str] | None = None, rows: tuple[int, int] | None = None) -> Tensor:
+        """Probabilities at the image's size, over all K classes: float32 (C,R,W), arguments as for `scores`."""
+        probs = self._normalised(self.scores(rows=rows))
+        return probs if classes is None else probs[[self.classes.index(name) for name in classes]]
+
+    def confidence(self) -> Tensor:
+        """Probability of the most likely class: float32 (H,W), 1/K to 1."""
+        return self._map(lambda probs: probs.amax(0))
+
+    def margin(self) -> Tensor:
+        """Probability of the most likely class minus that of the next: float32 (H,W), 0 to 1."""
+        return self._map(lambda probs: _margin(probs))
+
+    def entropy(self) -> Tensor:
+        """How undecided the model is: −Σ p log₂ p in bits, float32 (H,W), 0 to log₂ K."""
+        return self._map(lambda probs: torch.special.entr(probs).sum(0) / torch.log(torch.tensor(2.0)))
+
+    def table(self) -> pd.DataFrame:
+        """What was found: a row a class, most pixels first: pixels, share, confidence (mean over its pixels)."""
+        labels, confidence = self.mask.flatten().long(), self.confidence().flatten().double()
+        pixels = torch.bincount(labels, minlength=len(self.classes))
+        sums = torch.zeros(len(self.classes), dtype=torch.float64).index_add_(0, labels, confidence)
+        columns = {"pixels": pixels, "share": pixels / len(labels), "confidence": sums / pixels}
+        table = pd.DataFrame({"class": self.classes.names} | {name: column.numpy() for name, column in columns.items()})
+        return table[table["pixels"] > 0].sort_values("pixels", ascending=False, kind="stable").set_index("class")
+
+    def _normalised(self, scores: Tensor) -> Tensor:
+        return scores.softmax(0) if self.logits else scores / scores.sum(0).clamp(min=1e-12)
+
+    def _map(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.cat([of(self._normalised(strip)) for strip in self._strips()])
+
+    def _strips(self) -> Iterator[Tensor]:
+        """Scores of all classes, a few rows at a time."""
+        height, width = self.size
+        step = max(1, STRIP // (len(self.classes) * width))
+        for start in range(0, height, step):
+            yield self.scores(rows=(start, min(start + step, height)))
+
+
+def _margin(probs: Tensor) -> Tensor:
+    first, second = probs.topk(2, dim=0)[0]
+    return first - second
+
+
+def _rows(grid: Tensor, size: tuple[int, int], start: int, stop: int) -> Tensor:
+    """Some rows of a grid (K,h',w') interpolated to `size`: (K, stop − start, W)."""
+    height, width = size
+    if (start, stop) == (0, height):
+        return interpolate(grid[None], size, mode="bilinear", align_corners=False)[0]
+    # The centre of row r lies at (r + ½)·h'/H − ½ on the grid, and no higher than its first row.
+    place = ((torch.arange(start, stop) + 0.5) * (grid.shape[1] / height) - 0.5).clamp(min=0)
+    above = place.long()
+    below = (above + 1).clamp(max=grid.shape[1] - 1)
+    part = (place - above)[:, None]
+    between = grid[:, above] * (1 - part) + grid[:, below] * part
+    return interpolate(between[None], (stop - start, width), mode="bilinear", align_corners=False)[0]
+
+
+def _hill(length: int) -> Tensor:
+    """How much each pixel along a tile's side counts: most in the middle, which the network sees with its context."""
+    ramp = torch.arange(1, length + 1, dtype=torch.float32)
+    return torch.minimum(ramp, ramp.flip(0)) / length
