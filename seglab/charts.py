@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from seglab.anatomy import Flow
 from seglab.classes import ClassSet
 from seglab.metrics import FIXED_POINT, Counts
 from seglab.style import ACCENT, INK, PAPER, SERIES, SOFT, Figure, figure, percent, styled
@@ -246,3 +248,69 @@ def coverage(table: pd.DataFrame, truth: float, label: str = "mIoU", width: floa
     ax.legend(ncols=2, loc="upper left")
     ax.grid(axis="y")
     return fig
+
+
+@styled
+def structure(flow: Flow, names: Mapping[str, str] | None = None, width: float = 9.5) -> Figure:
+    """A model's blocks as they run: from left to right by depth, from top to bottom by stride.
+
+    Each box says its name and channels × height × width of what it gives; arrows are what the forward pass handed on.
+
+    Args:
+        names: how to call blocks, path → words; others keep the last part of their path.
+    """
+    blocks = flow.blocks[flow.blocks.index != "the rest"]
+    depth, row, strides = _layout(flow)
+    steps = max(depth.values()) + 1
+    called = {name: (names or {}).get(name, name.rpartition(".")[2]) for name in blocks.index}
+    said = [f"{called[n]} {b.channels} × {b.height} × {b.width}" for n, b in blocks.iterrows()]
+    lowest, highest = min(row.values()), max(row.values())
+    alt = f"Blocks and what they give, channels × height × width: {'; '.join(said)}."
+    fig, ax = figure(width, 0.62 * (highest - lowest + 1) + 0.7, alt)
+    groups = list(dict.fromkeys(name.partition(".")[0] for name in blocks.index))
+    half = (0.36, 0.3)
+    for source, target in flow.edges:
+        x0, x1 = depth[source] + half[0], depth[target] - half[0]
+        ax.annotate("", (x1, row[target]), (x0, row[source]), arrowprops={
+            "arrowstyle": "-|>", "color": SOFT, "lw": 1, "shrinkA": 0, "shrinkB": 0,
+            "connectionstyle": "arc3"})  # fmt: skip
+    boxes = {"image": ("image", f"3 × {flow.size[0]} × {flow.size[1]}", SOFT)}
+    for name, block in blocks.iterrows():
+        shape = f"{block.channels} × {block.height} × {block.width}"
+        boxes[str(name)] = (called[str(name)], shape, SERIES[groups.index(str(name).partition(".")[0]) % len(SERIES)])
+    size = min(8.5, 6.6 * width / steps)
+    for name, (title, shape, color) in boxes.items():
+        x, y = depth[name], row[name]
+        corner, round_ = (x - half[0], y - half[1]), "round,pad=0,rounding_size=0.08"
+        ax.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=round_, fc=color, ec="none", alpha=0.18))
+        ax.text(x, y - 0.1, title, ha="center", va="center", fontsize=size, weight="bold")
+        ax.text(x, y + 0.14, shape, ha="center", va="center", fontsize=0.82 * size, color=INK)
+    ax.set_xlim(-0.5, steps - 0.5)
+    ax.set_ylim(highest + 0.5, lowest - 0.5)
+    ax.set_yticks(range(len(strides)), [f"1/{stride}" if stride > 1 else "1" for stride in strides])
+    ax.set_xticks([])
+    ax.set_ylabel("size of the maps")
+    ax.spines[:].set_visible(False)
+    return fig
+
+
+def _layout(flow: Flow) -> tuple[dict[str, int], dict[str, float], list[int]]:
+    """Where blocks stand: depth is the longest way from the image; a row holds what has one stride, twins spread out.
+
+    Returns:
+        Depth and row by name, and the stride of each row.
+    """
+    depth, row = {"image": 0}, {"image": 1.0}
+    for name, block in flow.blocks.iterrows():
+        before = [depth[source] for source, target in flow.edges if target == name and source in depth]
+        depth[str(name)] = 1 + max(before, default=0)
+        row[str(name)] = float(2 ** np.log2(flow.size[0] / block["height"]).round())
+    strides = sorted(set(row.values()))
+    row = {name: float(strides.index(stride)) for name, stride in row.items()}
+    twins: dict[tuple[int, float], list[str]] = {}
+    for name in row:
+        twins.setdefault((depth[name], row[name]), []).append(name)
+    for same in twins.values():
+        for i, name in enumerate(same):
+            row[name] += 0.75 * (i - (len(same) - 1) / 2)
+    return depth, row, [int(stride) for stride in strides]
