@@ -5,8 +5,8 @@ Conventions, because tables differ in them:
 - parameters: those that `eval()` uses, so without an auxiliary head;
 - MACs: multiply-accumulates of one image through convolutions and matrix products; FLOPs are twice as many. What
   torchvision publishes as "GFLOPS" are MACs, auxiliary head included;
-- memory: weights plus the largest sum of tensors that are alive at one moment of a forward pass of one image, in
-  float32. Workspaces inside the libraries' kernels and Python itself come on top.
+- memory: weights plus the largest sum of tensors that are alive at one moment of a forward pass of one image, itself
+  included, in float32. Workspaces inside the libraries' kernels and Python itself come on top.
 """
 
 import weakref
@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from seglab.adapters import SegModel
+from seglab.inference import device_of
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,15 @@ def cost(model: SegModel, size: tuple[int, int]) -> Cost:
         model: on the CPU or on a GPU; it is run once, in `eval()`.
         size: (h, w) of the network's input.
     """
-    training, model = model.training, model.eval()
-    weights = list(model.parameters())
-    images = torch.zeros(1, 3, *size, device=weights[0].device)
-    with FlopCounterMode(display=False) as flops, _Alive() as memory:
-        model(images)
-    model.train(training)
-    num_bytes = sum(w.numel() * w.element_size() for w in weights)
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with FlopCounterMode(display=False) as flops, _Alive() as memory:
+            model(torch.zeros(1, 3, *size, device=device_of(model)))
+    finally:
+        for module in training:
+            module.training = True
+    num_bytes = sum(w.numel() * w.element_size() for w in model.parameters())
     return Cost(size, count_parameters(model), flops.get_total_flops() // 2, num_bytes + memory.peak)
 
 
