@@ -6,11 +6,13 @@ Interrupted at any moment, the same call goes on where it was. Several processes
 share the images among them; they do not talk to each other, and the counts are those of a single one.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import Any
 
 import torch
@@ -19,14 +21,15 @@ from tqdm.auto import tqdm
 from seglab.adapters import SegModel
 from seglab.catalogue import DATASETS
 from seglab.data import Sample, SegmentationDataset
-from seglab.errors import unknown
-from seglab.judges import Judge, ModelJudge, Options, Predictions, StoredJudge
+from seglab.errors import differences, unknown
+from seglab.judges import Judge, ModelJudge, Options, Predictions, Row, StoredJudge
 from seglab.models import load_model
 from seglab.results import Results
 from seglab.store import Store
 from seglab.system import code_version
 
 SIZES = ("original", "model")
+PATIENCE = 120.0  # seconds without a new image of another process, after which nobody waits for it any more
 Judged = str | Path | SegModel | Predictions
 
 
@@ -59,50 +62,81 @@ def evaluate(
         device: where models that are given by name run; by default a GPU where there is one.
 
     Returns:
-        The results on this data set of everything that the store holds.
+        The results on this data set of everything that the store holds. Of several processes the first one returns
+        when all have finished.
 
     Raises:
-        ValueError: the store holds other measurements under these names; labels outside a class set; predictions that
-            are missing or of another size.
+        ValueError: the store holds other measurements under these names; an image that cannot be read; labels outside
+            a class set; predictions that are missing or of another size. What was finished before stays in the store.
     """
+    if not isinstance(dataset, SegmentationDataset):
+        raise ValueError(f"expected a data set, as load_dataset('toytown', 'test'), found {dataset!r}")
     if size not in SIZES:
         raise unknown("size to score at", size, SIZES)
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, world = _process()
     if world > 1 and store is None:
         raise ValueError("several processes need a store beside which each of them can write; say where")
     options = Options(size, precision, boundary, calibration)
+    judges = _judges(models, dataset, options, device)  # all of them first: what is wrong is said at once
     data = f"{dataset.name} {dataset.split}" if dataset.split else dataset.name
     common = _identity(data, dataset, options, batch, progress and rank == 0)
+    # Whole batches are dealt, and repeated after an interruption: some models' last bits depend on them.
+    batches = [range(i, min(i + batch, len(dataset))) for i in range(0, len(dataset), batch)][rank::world]
     with TemporaryDirectory() as temporary:
-        path = Path(store) if store else Path(temporary) / "results.sqlite"
+        path = Path(temporary) / "results.sqlite" if store is None else Path(store)
         with Store(path, rank, world) as writing:
-            for name, judged in _named(models):
-                judge = _judge(name, judged, dataset, options, device)
+            keys = [(judge.name, judge.seed, data) for judge in judges]
+            while judges:
+                judge = judges.pop(0)  # and its copy of the model is forgotten in the end
                 run = writing.run(judge.name, judge.seed, data, common | judge.identity, judge.facts)
                 done = writing.done(judge.name, judge.seed, data)
-                # Whole batches are dealt, and repeated after an interruption: some models' last bits depend on them.
-                batches = [range(i, min(i + batch, len(dataset))) for i in range(0, len(dataset), batch)][rank::world]
                 todo = [indices for indices in batches if not done.issuperset(indices)]
                 total, left = sum(map(len, batches)), sum(map(len, todo))
                 bar = tqdm(total=total, initial=total - left, desc=judge.name, unit="image",
                            disable=not progress or rank > 0)  # fmt: skip
                 with bar:
                     for indices, samples in _ahead(dataset, todo):
-                        for i, sample, row in zip(indices, samples, judge(samples), strict=True):
+                        for i, sample, row in zip(indices, samples, _rows(judge, samples), strict=True):
                             if i not in done:
                                 named = sample.id, sample.group, row.microseconds
                                 writing.add(run, i, named, row.counts, row.bins)
                             bar.update()
+            if rank == 0 and world > 1:
+                _wait(writing, keys, len(dataset))
         return Results.open(path, data)
+
+
+def _process() -> tuple[int, int]:
+    """Which of how many processes this is."""
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    return (int(os.environ["RANK"]), world) if world > 1 else (0, 1)
+
+
+def _rows(judge: Judge, samples: Sequence[Sample]) -> list[Row]:
+    try:
+        return judge(samples)
+    except ValueError as error:
+        raise ValueError(f"{judge.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
+
+
+def _wait(store: Store, keys: Sequence[tuple[str, int | None, str]], images: int) -> None:
+    """Until the other processes have finished their images, too, or are nowhere to be seen."""
+    last, since = -1, monotonic()
+    while (done := sum(len(store.done(*key)) for key in keys)) < images * len(keys):
+        if done > last:
+            last, since = done, monotonic()
+        if monotonic() - since > PATIENCE:
+            return
+        sleep(0.2)
 
 
 def _identity(data: str, dataset: SegmentationDataset, options: Options, batch: int, progress: bool) -> dict[str, Any]:
     """What decides a measurement, besides the model."""
     spec = DATASETS.get(dataset.name.partition(":")[0])
     return {
-        "data": data, "fingerprint": dataset.fingerprint(progress), "images": len(dataset),
+        "data": data, "fingerprint": dataset.fingerprint(progress), "order": _order(dataset), "images": len(dataset),
         "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
         "target classes": list(dataset.classes.names), "background": dataset.classes.background,
         "licence of data": spec.licence if spec else "", "scored at": options.size, "tiles": "none",
@@ -112,15 +146,50 @@ def _identity(data: str, dataset: SegmentationDataset, options: Options, batch: 
     }  # fmt: skip
 
 
+def _order(dataset: SegmentationDataset) -> str:
+    """Hash of the images' ids and groups in their order: the store knows an image by its place."""
+    listing = "".join(f"{name}\n{group}\n" for name, group in zip(dataset.ids, dataset.groups, strict=True))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
 def _named(
     models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
 ) -> list[tuple[str, Judged]]:
     if isinstance(models, Mapping):
-        return list(models.items())
-    several = [models] if isinstance(models, Judged) else list(models)
+        several = list(models.items())
+    elif isinstance(models, Judged) or not isinstance(models, Iterable):
+        several = [("", models)]
+    else:
+        several = [judged if isinstance(judged, tuple) else ("", judged) for judged in models]
     if not several:
         raise ValueError("nothing to evaluate; name at least one model")
-    return [judged if isinstance(judged, tuple) else ("", judged) for judged in several]
+    for _, judged in several:
+        if not isinstance(judged, Judged):
+            raise ValueError(
+                f"cannot evaluate {type(judged).__name__}; expected the name of a model, a model of load_model,"
+                " Predictions, or a module of your own as wrap(module, classes)"
+            )
+    return several
+
+
+def _judges(
+    models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
+    dataset: SegmentationDataset,
+    options: Options,
+    device: str | torch.device | None,
+) -> list[Judge]:
+    """One for each that is to be judged; the same one only once.
+
+    Raises:
+        ValueError: two that differ have one name.
+    """
+    judges: dict[tuple[str, int | None], Judge] = {}
+    for name, judged in _named(models):
+        judge = _judge(name, judged, dataset, options, device)
+        other = judges.setdefault((judge.name, judge.seed), judge)
+        if said := differences(other.identity, judge.identity):
+            raise ValueError(f"two models are called {judge.name!r} ({said}); give them names: {{'a': …, 'b': …}}")
+    return list(judges.values())
 
 
 def _judge(
@@ -128,9 +197,26 @@ def _judge(
 ) -> Judge:
     if isinstance(judged, Predictions):
         return StoredJudge(name, judged, dataset.ids, options, dataset.classes)
-    model = judged if isinstance(judged, SegModel) else load_model(judged, device=device)
+    model = judged if isinstance(judged, SegModel) else load_model(judged, device=_device(device))
     target = dataset[0].target
     return ModelJudge(name, model, (target.shape[0], target.shape[1]), options, dataset.classes)
+
+
+def _device(device: str | torch.device | None) -> torch.device | None:
+    """Where a model is to run: of several processes on a machine, each has a GPU of its own.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if str(device) in ("None", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    if device is None:
+        return None
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {str(device)!r} cannot be used here: {reason}; 'cpu' is always there") from None
 
 
 def _ahead(dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[tuple[range, list[Sample]]]:

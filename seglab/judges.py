@@ -7,6 +7,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter_ns
@@ -20,8 +21,8 @@ from seglab.adapters import Mask2FormerModel, SegModel
 from seglab.classes import IGNORE_INDEX, ClassSet, class_set, translate
 from seglab.cost import cost
 from seglab.data import Sample
-from seglab.files import check_mask, read_mask
-from seglab.inference import Quick, network_size
+from seglab.files import check_mask, read_mask, relabel
+from seglab.inference import Quick, device_of, network_size
 from seglab.masks import to_mask
 from seglab.metrics import boundary_counts, calibration_counts, pair_counts
 from seglab.system import cpu_name, sha256_file, sha256_state
@@ -84,13 +85,14 @@ class Judge(ABC):
         counts = torch.cat([places, table[places[:, 0], places[:, 1], None]], dim=1)
         bins: list[tuple[str, int, int, int, int]] = []
         if self.options.boundary:
-            said = self._translation()[pred.long()]
+            said = self._translation[pred.long()]
             tables = boundary_counts(said, target, len(self.target)).tolist()
             bins += [(BOUNDARY, i, *row) for i, row in enumerate(tables) if any(row)]
         if probs is not None:
             bins += [(CALIBRATION, i, *row) for i, row in enumerate(calibration_counts(probs, target).tolist())]
         return Row(microseconds, [tuple(row) for row in counts.tolist()], bins)
 
+    @cached_property
     def _translation(self) -> Tensor:
         """uint8 (256,): own class → the target's, 255 where there is none."""
         indices = translate(self.classes, self.target).indices
@@ -108,7 +110,7 @@ class ModelJudge(Judge):
 
     def __init__(self, name: str, model: SegModel, size: tuple[int, int], options: Options, target: ClassSet) -> None:
         super().__init__(options, target)
-        self.quick, self.classes = Quick(model, options.precision), model.classes
+        self.model, self.classes, device = model, model.classes, device_of(model)
         self.name, run = name or model.label, model.facts.get("run", {})
         self.seed = run.get("seed")
         comparable = model.classes.names == target.names and not isinstance(model, Mask2FormerModel)
@@ -116,12 +118,17 @@ class ModelJudge(Judge):
         self.identity = {
             "model": model.spec.name, "weights": sha256_state(model.net.state_dict()),
             "vocabulary": model.classes.name, "classes": list(model.classes.names), "short side": model.short,
-            "precision": options.precision, "device": self.quick.device.type,
+            "precision": options.precision, "device": device.type,
             "trained on": run.get("train"), "chosen on": run.get("val"),
         }  # fmt: skip
         seen = network_size(size, model.short)
         self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(cost(model, seen)),
-                      "processor": _processor(self.quick.device)}  # fmt: skip
+                      "processor": _processor(device)}  # fmt: skip
+
+    @cached_property
+    def quick(self) -> Quick:
+        """The model on the fast path; made when it is first needed."""
+        return Quick(self.model, self.options.precision)
 
     def __call__(self, samples: Sequence[Sample]) -> list[Row]:
         """Neighbours of one size go through the network together."""
@@ -152,11 +159,13 @@ class Predictions:
     Attributes:
         classes: what their values stand for, or its key in `CLASS_SETS`; 255 is "none of these", an error.
         name: how tables call them; by default the folder's name.
+        labels: raw value → class index or 255, where they hold something else than class indices.
     """
 
     folder: str | Path
     classes: str | ClassSet
     name: str = ""
+    labels: Mapping[int, int] | None = None
 
     @property
     def label(self) -> str:
@@ -184,7 +193,8 @@ class StoredJudge(Judge):
             raise ValueError("stored predictions are scored at their own size, the original one")
         self.name, self.classes, self.stored = name or stored.label, class_set(stored.classes), stored
         hashes = {sample_id: sha256_file(stored.path(sample_id)) for sample_id in ids}
-        self.identity = {"model": "stored predictions", "weights": _hash_of(hashes),
+        labels = {str(raw): index for raw, index in sorted((stored.labels or {}).items())}
+        self.identity = {"model": "stored predictions", "weights": _hash_of(hashes), "labels": labels,
                          "vocabulary": self.classes.name, "classes": list(self.classes.names)}  # fmt: skip
         self.facts = {"title": self.name}
 
@@ -194,6 +204,8 @@ class StoredJudge(Judge):
     def _mask(self, sample: Sample) -> Tensor:
         path = self.stored.path(sample.id)
         mask = read_mask(path, self.classes)
+        if self.stored.labels is not None:
+            mask = relabel(mask, self.stored.labels, path)
         check_mask(mask, self.classes, path)
         if mask.shape != sample.target.shape:
             raise ValueError(

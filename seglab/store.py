@@ -7,13 +7,14 @@
 
 One transaction an image: a process that is killed loses at most the image that it was working on. The processes of a
 distributed run do not talk to each other: each writes a file of its own beside the first one, and reading unites them.
+A store that nobody has open is one plain file (or one a process), to be copied and read anywhere.
 """
 
 import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,10 @@ import pandas as pd
 
 from seglab.errors import differences
 
-SCHEMA = """
+APPLICATION = 0x5E61AB  # the number in a SQLite file's header by which a store is known
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+PRAGMA application_id = {APPLICATION};
 CREATE TABLE IF NOT EXISTS runs (
     run INTEGER PRIMARY KEY, name TEXT NOT NULL, seed INTEGER, data TEXT NOT NULL,
     identity TEXT NOT NULL, facts TEXT NOT NULL, UNIQUE (name, seed, data)
@@ -40,14 +44,16 @@ CREATE TABLE IF NOT EXISTS bins (
     run INTEGER NOT NULL, image INTEGER NOT NULL, kind TEXT NOT NULL, bin INTEGER NOT NULL,
     a INTEGER NOT NULL, b INTEGER NOT NULL, c INTEGER NOT NULL, PRIMARY KEY (run, image, kind, bin)
 ) WITHOUT ROWID;
+COMMIT;
 """
 # What all runs on one data set have in common, or a table of them would compare different things.
-SHARED = ("fingerprint", "images", "groups", "target classes", "scored at", "test-time augmentation")
-TABLES = {
-    "runs": ["run", "name", "seed", "data", "identity", "facts"],
-    "images": ["run", "image", "id", "group", "microseconds"],
-    "counts": ["run", "image", "target", "pred", "pixels"],
-    "bins": ["run", "image", "kind", "bin", "a", "b", "c"],
+SHARED = ("fingerprint", "order", "images", "groups", "target classes", "scored at", "test-time augmentation")
+# table → column → type; an "Int64" may be missing
+TABLES: dict[str, dict[str, str]] = {
+    "runs": {"run": "int64", "name": "str", "seed": "Int64", "data": "str", "identity": "str", "facts": "str"},
+    "images": {"run": "int64", "image": "int64", "id": "str", "group": "str", "microseconds": "Int64"},
+    "counts": dict.fromkeys(("run", "image", "target", "pred", "pixels"), "int64"),
+    "bins": {"run": "int64", "image": "int64", "kind": "str"} | dict.fromkeys(("bin", "a", "b", "c"), "int64"),
 }
 _SORTED = {"runs": 1, "images": 2, "counts": 4, "bins": 4}  # by so many of the first columns
 _KEY = "name = ? AND seed IS ? AND data = ?"
@@ -60,26 +66,45 @@ class Store:
     Args:
         path: of the store; it is made where it is not there.
         rank: which of `world` processes this is. Of several, each writes to `shard_path(path, rank, world)`.
+
+    Raises:
+        ValueError: there is something else at `path`, or nothing can be written there.
     """
 
     def __init__(self, path: str | Path, rank: int = 0, world: int = 1) -> None:
         self.path = Path(path)
         self.own = shard_path(self.path, rank, world)
-        self.own.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = _connect(self.own)
         try:
-            self.connection.execute("PRAGMA journal_mode=WAL")  # with NORMAL a tenth of the time a transaction takes,
-            self.connection.execute("PRAGMA synchronous=NORMAL")  # and a killed process still loses nothing
+            self.own.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{self.own} cannot be a store: {error.strerror}: {error.filename}") from None
+        with _spoken(self.own):
+            self.connection = _connect(self.own)
+            try:
+                self._prepare(world)
+            except sqlite3.Error:
+                self.connection.close()
+                raise
+
+    def _prepare(self, world: int) -> None:
+        if world == 1:  # a hundredth of the time of a usual transaction, and no power cut can damage it
+            self._journal("WAL")
+            self.connection.execute("PRAGMA synchronous=NORMAL")
+        else:  # WAL would need all processes on one machine
+            self.connection.execute("PRAGMA synchronous=OFF")
+        if not _is_store(self.connection):
             self.connection.executescript(SCHEMA)
-        except sqlite3.DatabaseError as error:
-            self.connection.close()
-            raise ValueError(f"{self.own} is not a store of seglab: {error}") from None
 
     def __enter__(self) -> "Store":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._journal("DELETE")  # in one plain file, which can be read from a disk that nobody can write to
         self.connection.close()
+
+    def _journal(self, mode: str) -> None:
+        with suppress(sqlite3.OperationalError):  # another process has it open, too: then it stays as it is
+            self.connection.execute(f"PRAGMA journal_mode={mode}")
 
     def run(self, name: str, seed: int | None, data: str, identity: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
         """The number of a run in this file; of an earlier start of the same run, if there was one.
@@ -93,21 +118,25 @@ class Store:
             ValueError: this name has been measured on this data differently, or this data has been measured
                 differently under other names; says what differs.
         """
-        identity, key = json.loads(json.dumps(identity)), (name, seed, data)
-        for path in shards(self.path):
-            for other, other_seed, text in _ask(path, "SELECT name, seed, identity FROM runs WHERE data = ?", (data,)):
-                there, same = json.loads(text), (other, other_seed) == (name, seed)
-                if said := differences(*(d if same else {k: d.get(k) for k in SHARED} for d in (there, identity))):
-                    raise ValueError(
-                        f"{path} holds {'another measurement of ' * same}{other!r} on {data} that cannot be put beside"
-                        f" this one ({said}); {'give this one another name, or ' * same}take another store"
-                    )
+        here, key = json.loads(json.dumps(identity)), (name, seed, data)
         with self._transaction() as writing:
+            for path in shards(self.path):
+                self._compare(path, key, here)
             query = f"SELECT run FROM runs WHERE {_KEY}"
             if not writing.execute(query, key).fetchone():
-                row = (*key, json.dumps(identity), json.dumps(facts))
+                row = (*key, json.dumps(here), json.dumps(facts))
                 writing.execute("INSERT INTO runs (name, seed, data, identity, facts) VALUES (?, ?, ?, ?, ?)", row)
             return int(writing.execute(query, key).fetchone()[0])
+
+    def _compare(self, path: Path, key: tuple[str, int | None, str], identity: dict[str, Any]) -> None:
+        name, seed, data = key
+        for other, other_seed, text in _ask(path, "SELECT name, seed, identity FROM runs WHERE data = ?", (data,)):
+            there, same = json.loads(text), (other, other_seed) == (name, seed)
+            if said := differences(*(d if same else {k: d.get(k) for k in SHARED} for d in (there, identity))):
+                raise ValueError(
+                    f"{path} holds {'another measurement of ' * same}{other!r} on {data} that cannot be put beside"
+                    f" this one ({said}); {'give this one another name, or ' * same}take another store"
+                )
 
     def done(self, name: str, seed: int | None, data: str) -> set[int]:
         """The images of a run that are finished, whichever process did them."""
@@ -131,7 +160,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self.connection:  # commits, or rolls back
+        with _spoken(self.own), self.connection:  # commits, or rolls back
             self.connection.execute("BEGIN IMMEDIATE")
             yield self.connection
 
@@ -150,32 +179,35 @@ def read(path: str | Path) -> Tables:
     """All that the files of a store hold.
 
     Raises:
-        ValueError: there is no store, or one of its files is something else.
+        ValueError: there is no store, one of its files is something else, or two of them hold different measurements
+            of one name.
     """
     there = shards(Path(path))
     if not there:
         raise ValueError(f"there is no store {str(path)!r}; `seglab evaluate` makes one")
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
-    numbers: dict[tuple[Any, ...], int] = {}
+    known: dict[tuple[Any, ...], tuple[int, Any, Path]] = {}  # name, seed, data → new number, identity, where it is
     for number, shard in enumerate(there):
-        try:
-            with closing(_connect(shard)) as connection:
-                connection.execute("BEGIN")  # all four as they were at one moment
-                tables = {name: _table(connection, name) for name in TABLES}
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"{shard} is not a store of seglab: {error}") from None
-        runs = tables["runs"]
-        keys = zip(runs["name"], runs["seed"].fillna(-1), runs["data"], strict=True)
-        anew = {run: numbers.setdefault(key, len(numbers)) for run, key in zip(runs["run"], keys, strict=True)}
-        for name, table in tables.items():
-            parts[name].append(table.assign(run=table["run"].map(anew).astype(int), shard=number))
+        with _spoken(shard), closing(_connect(shard)) as connection:
+            connection.execute("BEGIN")  # all four as they were at one moment
+            anew = {}
+            for run, name, seed, data, identity in _rows(
+                connection, "SELECT run, name, seed, data, identity FROM runs"
+            ):
+                here = json.loads(identity)
+                anew[run], other, where = known.setdefault((name, seed, data), (len(known), here, shard))
+                if said := differences(other, here):
+                    raise ValueError(f"{where} and {shard} hold different measurements of {name!r} on {data} ({said})")
+            for name in TABLES:
+                for table in _frames(connection, name):
+                    parts[name].append(table.assign(run=table["run"].map(anew).astype("int64"), shard=number))
     whole = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
     runs = whole["runs"].drop_duplicates("run")
     images = whole["images"].drop_duplicates(["run", "image"])  # two layouts of processes may have done one image
     once = images[["run", "image", "shard"]]
     counts, bins = (whole[name].merge(once) for name in ("counts", "bins"))
     return Tables(*(
-        table.drop(columns="shard").sort_values(TABLES[name][: _SORTED[name]], ignore_index=True)
+        table.drop(columns="shard").sort_values([*TABLES[name]][: _SORTED[name]], ignore_index=True)
         for name, table in zip(TABLES, (runs, images, counts, bins), strict=True)
     ))  # fmt: skip
 
@@ -192,24 +224,48 @@ def shards(path: Path) -> list[Path]:
     return [p for p in [path, *beside] if p.is_file()]
 
 
+@contextmanager
+def _spoken(path: Path) -> Iterator[None]:
+    """What goes wrong with a file, as a sentence."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ValueError(f"{path} cannot be a store: {error}") from None
+
+
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=60, isolation_level=None)
+    """Raises where another program's database is."""
+    connection = sqlite3.connect(path.absolute(), timeout=60, isolation_level=None)  # ":memory:" is a name like others
+    try:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and not _is_store(connection):
+            raise sqlite3.DatabaseError("it is the database of another program")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_store(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION)
 
 
 def _ask(path: Path, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    with closing(_connect(path)) as connection:
+    with _spoken(path), closing(_connect(path)) as connection:
         return _rows(connection, query, values)
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    try:
-        return connection.execute(query, values).fetchall()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):  # another process has only just made the file
-            return []
-        raise
+    if not _is_store(connection):  # another process has only just made the file
+        return []
+    return connection.execute(query, values).fetchall()
 
 
-def _table(connection: sqlite3.Connection, name: str) -> pd.DataFrame:
-    table = pd.DataFrame(_rows(connection, f"SELECT * FROM {name}"), columns=TABLES[name])
-    return table.astype({"seed": "Int64"}) if name == "runs" else table
+def _frames(connection: sqlite3.Connection, name: str, rows: int = 10_000) -> Iterator[pd.DataFrame]:
+    """A table in pieces: as Python's numbers, all of it would take many times its size."""
+    columns = TABLES[name]
+    yield pd.DataFrame([], columns=list(columns)).astype(columns)
+    if _is_store(connection):
+        cursor = connection.execute(f"SELECT * FROM {name}")
+        while piece := cursor.fetchmany(rows):
+            yield pd.DataFrame(piece, columns=list(columns)).astype(columns)
