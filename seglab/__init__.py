@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seglab.evaluation import evaluate
     from seglab.masks import colorize, overlay
     from seglab.models import MODELS, load_model
+    from seglab.prediction import predict
     from seglab.results import Results
 
 __version__ = "0.1.0"
@@ -37,9 +38,11 @@ _HOMES = {
     "load_model": "models",
     "Results": "results",
     "evaluate": "evaluation",
+    "predict": "prediction",
 }
 __all__ = [
     "CLASS_SETS", "DATASETS", "MODELS", "Results", "colorize", "evaluate", "load_dataset", "load_model", "overlay",
+    "predict",
 ]  # fmt: skip
 
 

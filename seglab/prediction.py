@@ -1,22 +1,35 @@
-"""What a model says of an image, worked out when it is asked for.
+"""Predict: what a model says of an image, worked out when it is asked for.
+
+    p = predict("unet_mini:toytown", "photo.jpg")
+    p.mask, p.entropy(), p.scores(["road"])
 
 A model's head says it on a coarse grid. `Prediction` keeps that grid, and interpolates it (bilinear,
 `align_corners=False`) to the image's own size once, for the classes and rows that are wanted: scores of a photograph
 of twelve million pixels in 150 classes would take seven gigabytes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from seglab.adapters import Mask2FormerModel, SegModel
 from seglab.classes import ClassSet
+from seglab.files import Picture, to_image
+from seglab.inference import Quick
 from seglab.masks import to_mask
+from seglab.models import load_model
 
+_QUICK: WeakKeyDictionary[SegModel, tuple[Any, Quick]] = WeakKeyDictionary()
 STRIP = 1 << 24  # numbers of a strip of rows that are held at once, while a map is worked out
 
 
@@ -158,3 +171,98 @@ def _hill(length: int) -> Tensor:
     """How much each pixel along a tile's side counts: most in the middle, which the network sees with its context."""
     ramp = torch.arange(1, length + 1, dtype=torch.float32)
     return torch.minimum(ramp, ramp.flip(0)) / length
+
+
+def predict(
+    model: str | Path | SegModel,
+    image: Picture,
+    *,
+    precision: str = "float32",
+    tile: tuple[int, int] | None = None,
+    overlap: int = 64,
+    device: str | torch.device | None = None,
+) -> Prediction:
+    """What a model says of an image.
+
+    The image is brought to the size that the model was made for; its scores go from the head's grid to the image's
+    own size at once, when they are asked for.
+
+    Args:
+        model: a model, or a name for `load_model`.
+        image: a path, a PIL image, an array or a tensor, see `files.to_image`.
+        precision: "float32", or "bfloat16", see `Quick`.
+        tile: (H, W) of pieces that are looked at one by one, for an image in which objects would become too small if
+            it were brought to the model's size. By default the whole image at once.
+        overlap: pixels that neighbouring tiles share at least; there the scores of both count, the more the nearer
+            to the middle of a tile.
+        device: where a model given by name runs; by default a GPU where there is one.
+
+    Raises:
+        ValueError: an image that cannot be read; tiles that do not fit together; what `load_model` refuses.
+    """
+    if not isinstance(model, SegModel):
+        model = load_model(model, device=device)
+    return next(predictions(model, [image], precision=precision, tile=tile, overlap=overlap))
+
+
+def predictions(
+    model: SegModel,
+    images: Iterable[Picture],
+    *,
+    precision: str = "float32",
+    batch: int = 8,
+    tile: tuple[int, int] | None = None,
+    overlap: int = 64,
+) -> Iterator[Prediction]:
+    """What a model says of many images, one after the other: memory does not grow with their number.
+
+    Args:
+        batch: images, or tiles, of one size that go through the network at once; the others are as for `predict`.
+    """
+    if batch < 1:
+        raise ValueError(f"batch={batch}; expected at least 1 image")
+    quick, coming = _quick(model, precision), iter(images)
+    while several := [to_image(picture) for picture in islice(coming, batch)]:
+        for _, same in groupby(several, key=lambda image: image.shape):
+            yield from _predict(quick, model, list(same), tile, overlap, batch)
+
+
+def _predict(
+    quick: Quick, model: SegModel, images: list[Tensor], tile: tuple[int, int] | None, overlap: int, batch: int
+) -> list[Prediction]:
+    """Images of one size."""
+    start = perf_counter()
+    height, width = images[0].shape[1:]
+    places = [(0, 0, height, width)] if tile is None else tiles((height, width), tile, overlap)
+    pieces = [image[:, top : top + h, left : left + w] for image in images for top, left, h, w in places]
+    grids = [g for i in range(0, len(pieces), batch) for g in quick(torch.stack(pieces[i : i + batch])).cpu()]
+    seconds = (perf_counter() - start) / len(images)
+    logits = not isinstance(model, Mask2FormerModel)
+    parts = [tuple(Tile(*place, grid) for place, grid in zip(places, grids[i:], strict=False))
+             for i in range(0, len(grids), len(places))]  # fmt: skip
+    return [Prediction(image, model.classes, part, model.label, logits, seconds)
+            for image, part in zip(images, parts, strict=True)]  # fmt: skip
+
+
+def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> list[tuple[int, int, int, int]]:
+    """How an image is cut: (top, left, height, width) of equal tiles that cover it and share at least `overlap`."""
+    height, width = (min(whole, part) for whole, part in zip(size, tile, strict=True))
+    if not 0 <= overlap < min(tile):
+        raise ValueError(f"overlap={overlap} of tiles of {tile[0]} × {tile[1]}; expected less than a side")
+    return [(top, left, height, width) for top in _starts(size[0], height, overlap)
+            for left in _starts(size[1], width, overlap)]  # fmt: skip
+
+
+def _starts(whole: int, part: int, overlap: int) -> list[int]:
+    """Where tiles begin along a side, evenly."""
+    count = 1 if part >= whole else -(-(whole - overlap) // (part - overlap))
+    return [round(k * (whole - part) / max(1, count - 1)) for k in range(count)]
+
+
+def _quick(model: SegModel, precision: str) -> Quick:
+    """The model on the fast path; made anew when its weights have changed."""
+    state = [*model.parameters(), *model.buffers()]
+    mark = precision, state[0].device, sum(t._version for t in state), [t.data_ptr() for t in state]
+    if model not in _QUICK or _QUICK[model][0] != mark:
+        _QUICK[model] = mark, Quick(model, precision)
+    return _QUICK[model][1]

@@ -1,18 +1,26 @@
 """Predictions: worked out lazily, and equal to interpolating everything at once."""
 
 import math
+import subprocess
+import sys
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch.nn.functional import interpolate
+from torchvision.transforms.v2 import functional as F
 
-from seglab import CLASS_SETS
+from seglab import CLASS_SETS, load_model, overlay, predict, toytown
+from seglab.cost import _Alive
 from seglab.files import image_paths, read_mask, to_image, write_mask
-from seglab.prediction import Prediction, Tile
+from seglab.inference import network_size
+from seglab.prediction import Prediction, Tile, predictions, tiles
+from seglab.transforms import normalize
 
 STREET = CLASS_SETS["street"]
 
@@ -92,8 +100,6 @@ def test_tiles_that_say_the_same_are_seamless():
 def test_twelve_megapixels_and_150_classes_stay_small():
     """All scores would take 7.2 GB; mask, entropy and a class of it are worked out in a few hundred megabytes."""
 
-    from seglab.cost import _Alive
-
     p = said((3000, 4000), (128, 170), CLASS_SETS["ade20k"])
     with _Alive() as memory:
         assert p.mask.shape == (3000, 4000)
@@ -159,3 +165,113 @@ def test_pictures_in_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no images"):
         image_paths([tmp_path / "empty"])
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("unet_mini:toytown", device="cpu")
+
+
+SCENE = toytown.scene(30001).image
+
+
+def plain(model, image: torch.Tensor) -> torch.Tensor:
+    """Resize, normalise, run, interpolate: (K,H,W)."""
+    size = network_size(image.shape[1:], model.short)
+    small = F.resize(image, list(size), antialias=True)
+    with torch.inference_mode():
+        return interpolate(model(normalize(small)[None]), image.shape[1:], mode="bilinear")[0]
+
+
+def test_a_prediction_is_the_plain_way_shortened(model):
+    p = predict(model, SCENE)
+    scores = plain(model, to_image(SCENE))
+    assert (p.mask != scores.argmax(0)).float().mean() <= 1e-4
+    assert len(p.mask.unique()) > 5  # models that say one class everywhere agree for nothing
+    torch.testing.assert_close(p.scores(), scores, rtol=1e-3, atol=1e-3)
+
+
+def test_many_images_are_as_one(model):
+    image = to_image(SCENE)
+    pictures = [image, image.flip(-1), image[:, :150], image]
+    several = list(predictions(model, pictures, batch=3))
+    for picture, p in zip(pictures, several, strict=True):
+        assert p.size == tuple(picture.shape[1:])
+        assert (p.mask != predict(model, picture).mask).float().mean() <= 1e-4
+
+
+def test_weights_that_change_are_noticed(model):
+    again = load_model("unet_mini:toytown", device="cpu")
+    before = predict(again, SCENE).mask
+    with torch.no_grad():
+        again.net.classifier.bias[0] += 1e6
+    assert not torch.equal(predict(again, SCENE).mask, before)
+    assert (predict(again, SCENE).mask == 0).all()
+
+
+def test_upright_as_a_viewer_shows_it(model, tmp_path):
+    image = Image.fromarray(to_image(SCENE).permute(1, 2, 0).numpy())
+    exif = Image.Exif()
+    exif[274] = 6  # the camera was turned
+    image.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
+    assert torch.equal(predict(model, tmp_path / "turned.png").mask, predict(model, image).mask)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(2, 90), st.integers(2, 90), st.data())
+def test_tiles_cover_and_overlap(height, width, rows, columns, data):
+    overlap = data.draw(st.integers(0, min(rows, columns) - 1))
+    covered = np.zeros((height, width), int)
+    places = tiles((height, width), (rows, columns), overlap)
+    for top, left, h, w in places:
+        assert (h, w) == (min(rows, height), min(columns, width))
+        assert 0 <= top <= height - h
+        assert 0 <= left <= width - w
+        covered[top : top + h, left : left + w] += 1
+    assert covered.min() >= 1
+    tops, lefts = (sorted({place[k] for place in places}) for k in (0, 1))
+    assert all(b - a <= min(rows, height) - overlap for a, b in pairwise(tops))
+    assert all(b - a <= min(columns, width) - overlap for a, b in pairwise(lefts))
+
+
+def test_tiles_of_a_large_scene(model):
+    """Twice as large, in tiles of its own size, a scene is seen as well as at its own size."""
+    scene = toytown.scene(30002, (384, 512))
+    target = torch.from_numpy(scene.target)
+
+    def accuracy(p: Prediction) -> float:
+        return float((p.mask == target)[target != 255].float().mean())
+
+    p = predict(model, scene.image, tile=(192, 256), overlap=48)
+    assert len(p.tiles) == 9
+    assert p.size == (384, 512)
+    assert accuracy(p) > 0.5
+    with pytest.raises(ValueError, match="overlap=256"):
+        predict(model, scene.image, tile=(192, 256), overlap=256)
+
+
+def seglab(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "seglab", *map(str, arguments)], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+
+
+def test_the_command(tmp_path, model):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    image = Image.fromarray(to_image(SCENE).permute(1, 2, 0).numpy())
+    image.save(photos / "scene.png")
+    (photos / "broken.jpg").write_bytes(b"nothing")
+    run = seglab("predict", photos, "--model", "unet_mini:toytown", "--out", out)
+    assert run.returncode == 1
+    assert "broken.jpg: not an image" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "knows 11 classes and nothing else: sky, building" in run.stdout
+    p = predict(model, photos / "scene.png")
+    assert torch.equal(read_mask(out / "scene_mask.png", STREET), p.mask)
+    shown = to_image(out / "scene_overlay.png")
+    assert torch.equal(shown, overlay(p.image, p.mask, STREET, 0.6))
+    table = pd.read_csv(out / "table.csv")
+    assert table["pixels"].sum() == p.mask.numel()
+    assert set(table["image"]) == {"scene.png"}
