@@ -23,6 +23,7 @@ from seglab.classes import IGNORE_INDEX
 Counts = NDArray[np.int64]
 Absent = Literal["skip"] | float
 FIXED_POINT = 1 << 16  # confidences are summed as integers in units of 1/65536, so that sums are exact
+BINS = 15  # of confidence
 
 
 class Score(float):
@@ -141,18 +142,29 @@ def _outside(name: str, labels: list[int], num_classes: int, ignore_index: int) 
 # Per class ----------------------------------------------------------------------------------------------
 
 
-def _table(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
-    """Any counts as float64 (…, K, K), or (…, K, K+1) where predictions may be none of the K classes."""
+def parts(confmat: ArrayLike | Tensor) -> NDArray[Any]:
+    """What all measures of a class follow from: pixels that are hit, of the target, and predicted.
+
+    Args:
+        confmat: (…, K, K) counts, or (…, K, K+1) where predictions may be none of the K classes.
+
+    Returns:
+        (…, K, 3), of the same type. Adds up over images.
+    """
+    table = _table(confmat)
+    hits = np.diagonal(table, axis1=-2, axis2=-1)
+    return np.stack([hits, table.sum(-1), table.sum(-2)[..., : table.shape[-2]]], axis=-1)
+
+
+def _table(confmat: ArrayLike | Tensor) -> NDArray[Any]:
     table = np.asarray(confmat)
     if table.ndim < 2 or table.shape[-1] - table.shape[-2] not in (0, 1):
         raise ValueError(f"a table of counts is (K, K), rows targets, columns predictions; got shape {table.shape}")
-    return table.astype(np.float64)
+    return table
 
 
-def _parts(confmat: ArrayLike | Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Hits, pixels of the target, pixels of the prediction: float64 (…, K) each."""
-    table = _table(confmat)
-    return np.diagonal(table, axis1=-2, axis2=-1), table.sum(-1), table.sum(-2)[..., : table.shape[-2]]
+def _parts(confmat: ArrayLike | Tensor) -> tuple[NDArray[np.float64], ...]:
+    return tuple(np.moveaxis(parts(confmat).astype(np.float64), -1, 0))
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -169,7 +181,12 @@ def iou_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
     Returns:
         float64 (…, K), 0–1; NaN for a class that is in neither target nor prediction.
     """
-    hits, target, pred = _parts(confmat)
+    return iou(parts(confmat))
+
+
+def iou(parts: ArrayLike) -> NDArray[np.float64]:
+    """IoU from (…, K, 3) `parts`: float64 (…, K), NaN for a class that is in neither target nor prediction."""
+    hits, target, pred = np.moveaxis(np.asarray(parts, np.float64), -1, 0)
     return _ratio(hits, target + pred - hits)
 
 
@@ -196,9 +213,7 @@ def recall_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
 
 def pixel_accuracy(confmat: ArrayLike | Tensor) -> Score:
     """Share of labelled pixels that are right, 0–1; NaN without pixels. Large classes decide it."""
-    table = _table(confmat)
-    value = _ratio(np.trace(table), table.sum())
-    return Score(float(value), "pixel accuracy: over the data set, void ignored, background counted")
+    return _accuracy(parts(confmat))
 
 
 def mean_iou(confmat: ArrayLike | Tensor, absent: Absent = "skip", background: int | None = None) -> Score:
@@ -212,29 +227,21 @@ def mean_iou(confmat: ArrayLike | Tensor, absent: Absent = "skip", background: i
     Returns:
         0–1; NaN where no class is left to average.
     """
-    iou = _without(iou_per_class(confmat), background)
-    return Score(_mean(iou, absent), _sentence("over the data set", absent, background))
+    return _averaged("over the data set", iou_per_class(confmat)[None], absent, background)
 
 
 def mean_iou_per_image(
     confmats: ArrayLike | Tensor | Sequence[Any], absent: Absent = "skip", background: int | None = None
 ) -> Score:
     """Mean over images of each image's own mean over classes, from (N, K, K) counts, one table an image."""
-    iou = _without(iou_per_class(np.asarray(confmats)), background)
-    values = np.array([_mean(row, absent) for row in iou])
-    return Score(_mean(values, "skip"), _sentence("mean of images", absent, background))
+    return _averaged("mean of images", iou_per_class(np.asarray(confmats)), absent, background)
 
 
 def mean_iou_per_batch(
     confmats: ArrayLike | Tensor | Sequence[Any], batch: int, absent: Absent = "skip", background: int | None = None
 ) -> Score:
     """Mean over batches of `batch` consecutive images: what averaging inside a validation loop gives."""
-    if batch < 1:
-        raise ValueError(f"batch={batch}; expected at least 1 image")
-    tables = np.asarray(confmats)
-    sums = np.array([tables[i : i + batch].sum(0) for i in range(0, len(tables), batch)])
-    score = mean_iou_per_image(sums, absent, background)
-    return Score(score, _sentence(f"mean of batches of {batch}", absent, background))
+    return _averaged(f"mean of batches of {batch}", _batches(parts(np.asarray(confmats)), batch), absent, background)
 
 
 def conventions(confmats: ArrayLike | Tensor, batch: int = 8, background: int | None = None) -> pd.DataFrame:
@@ -251,18 +258,38 @@ def conventions(confmats: ArrayLike | Tensor, batch: int = 8, background: int | 
     tables = np.asarray(confmats)
     if tables.ndim != 3 or len(tables) == 0:
         raise ValueError(f"conventions needs (N, K, K) counts, one table an image, N ≥ 1; got shape {tables.shape}")
-    total = tables.sum(0)
+    return conventions_of(parts(tables), batch, background)
+
+
+def conventions_of(parts: ArrayLike, batch: int = 8, background: int | None = None) -> pd.DataFrame:
+    """`conventions` from (N, K, 3) `parts`, which are much smaller than tables where there are many classes."""
+    counts = np.asarray(parts)
+    ways = {"over the data set": iou(counts.sum(0))[None], "mean of images": iou(counts),
+            f"mean of batches of {batch}": _batches(counts, batch)}  # fmt: skip
     options: list[Absent] = ["skip", 0.0, 1.0]
-    scores = [pixel_accuracy(total)]
+    scores = [_accuracy(counts.sum(0))]
     for without in (None, background) if background is not None else (None,):
-        scores += [mean_iou(total, a, without) for a in options]
-        scores += [mean_iou_per_image(tables, a, without) for a in options]
-        scores += [mean_iou_per_batch(tables, batch, a, without) for a in options]
+        scores += [_averaged(over, values, a, without) for over, values in ways.items() for a in options]
     return pd.DataFrame({"value": [float(s) for s in scores], "convention": [s.convention for s in scores]})
 
 
-def _without(iou: NDArray[np.float64], background: int | None) -> NDArray[np.float64]:
-    return iou if background is None else np.delete(iou, background, axis=-1)
+def _accuracy(parts: NDArray[Any]) -> Score:
+    hits, target, _ = parts.sum(axis=-2).astype(np.float64)
+    return Score(float(_ratio(hits, target)), "pixel accuracy: over the data set, void ignored, background counted")
+
+
+def _batches(parts: NDArray[Any], batch: int) -> NDArray[np.float64]:
+    """IoU of each batch of consecutive images: (N, K, 3) → (⌈N / batch⌉, K)."""
+    if batch < 1:
+        raise ValueError(f"batch={batch}; expected at least 1 image")
+    return iou(np.array([parts[i : i + batch].sum(0) for i in range(0, len(parts), batch)]))
+
+
+def _averaged(over: str, values: NDArray[np.float64], absent: Absent, background: int | None) -> Score:
+    """The mean over rows of each row's mean over classes: float64 (N, K), NaN for a class that is absent."""
+    values = values if background is None else np.delete(values, background, axis=-1)
+    rows = np.array([_mean(row, absent) for row in values])
+    return Score(_mean(rows, "skip"), _sentence(over, absent, background))
 
 
 def _mean(values: NDArray[np.float64], absent: Absent) -> float:
@@ -327,7 +354,7 @@ def boundary_iou_per_class(counts: ArrayLike) -> NDArray[np.float64]:
 # Calibration --------------------------------------------------------------------------------------------
 
 
-def calibration_counts(probs: Tensor, target: Tensor, bins: int = 15, ignore_index: int = IGNORE_INDEX) -> Counts:
+def calibration_counts(probs: Tensor, target: Tensor, bins: int = BINS, ignore_index: int = IGNORE_INDEX) -> Counts:
     """Counts for calibration: how sure the model was, and how often it was right.
 
     Args:
