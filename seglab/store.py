@@ -165,6 +165,21 @@ class Store:
             yield self.connection
 
 
+def forget(path: str | Path, name: str, data: str | None = None) -> None:
+    """Remove what a store holds under a name, all its seeds; on one data set, or on all. Nothing where it has none.
+
+    Raises:
+        ValueError: one of its files is something else, or cannot be written.
+    """
+    for shard in shards(Path(path)):
+        with _spoken(shard), closing(_connect(shard)) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            query = "SELECT run FROM runs WHERE name = ?" + " AND data = ?" * (data is not None)
+            for run in _rows(connection, query, (name, data) if data else (name,)):
+                for table in TABLES:
+                    connection.execute(f"DELETE FROM {table} WHERE run = ?", run)
+
+
 @dataclass(frozen=True)
 class Tables:
     """A store as it is read: its four tables, of all shards, with runs numbered anew from 0."""

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.store import SHARED, Store, read, shards
+from seglab.store import SHARED, Store, forget, read, shards
 from seglab.system import sha256_file
 
 IDENTITY = {key: f"some {key}" for key in SHARED} | {"weights": "abc"}
@@ -355,3 +355,18 @@ def test_a_store_in_a_folder_that_cannot_be_written(tmp_path):
                 fill(folder / name, [1])
     finally:
         folder.chmod(0o755)
+
+
+def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path):
+    for rank in (0, 1):
+        fill(tmp_path / "s.sqlite", [rank], rank, 2)
+    for other in (("other", 0, DATA), ("model", 1, "voc val")):
+        fill(tmp_path / "s.sqlite", [0, 1], run=other)
+    forget(tmp_path / "s.sqlite", "model", DATA)
+    forget(tmp_path / "s.sqlite", "nobody")
+    tables = read(tmp_path / "s.sqlite")
+    assert tables.runs[["name", "data"]].to_numpy().tolist() == [["other", DATA], ["model", "voc val"]]
+    assert len(tables.images) == len(tables.bins) == 4
+    fill(tmp_path / "s.sqlite", [0], weights="other weights")  # the name is free again
+    forget(tmp_path / "s.sqlite", "model")
+    assert read(tmp_path / "s.sqlite").runs["name"].to_list() == ["other"]
