@@ -83,6 +83,66 @@ def datasets(
 
 
 @app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="One model, with everything that is known about it.")] = None,
+) -> None:
+    """List the models, and which of their weights are here."""
+    import textwrap
+
+    from seglab import cards
+
+    with _plain_errors():
+        if name is None:
+            rows = cards.table().round({"params": 2, "gmacs": 2, "miou": 3})
+            typer.echo(rows.to_string(na_rep="–"))
+            typer.echo(
+                "\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on a mini's card."
+            )
+            typer.echo("seglab models NAME says more of one; seglab fetch has weights before they are needed.")
+            return
+        for subject, lines in cards.page(name).items():
+            typer.echo(subject)
+            for line in lines:
+                typer.echo(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="    "))
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL[:WEIGHTS]]...", help="What to fetch.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch all there are.")] = False,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Copy it into this folder, to be carried.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Take it from such a folder instead of the network.")
+    ] = None,
+) -> None:
+    """Have published weights before they are needed, or for machines without a network.
+
+    With --to they are copied into a folder; with --from they are taken out of it again, on another machine, verified.
+    """
+    from seglab import carry, hub
+    from seglab.download import human
+
+    with _plain_errors():
+        if source:
+            for label in carry.unpack(source, names or ()):
+                typer.echo(f"{label} is here")
+            return
+        if not names and not everything:
+            sizes = {label: spec.weights[w].num_bytes for label in hub.published() for spec, w in [hub.resolve(label)]}
+            for label, size in sizes.items():
+                typer.echo(f"{label:<38} {human(size):>8}  {'here' if hub.here(*hub.resolve(label)) else ''}")
+            raise ValueError(f"name some of these, or say --all ({human(sum(sizes.values()))})")
+        for label in hub.published() if everything else names or ():
+            spec, weights = hub.resolve(label)
+            if to:
+                carry.pack(label, to)
+            else:
+                hub.state(spec, weights)
+            typer.echo(f"{spec.name}:{weights} is {f'in {to}' if to else 'here'}")
+            typer.echo(f"  licence of these weights: {spec.weights[weights].licence}")
+
+
+@app.command()
 def lab(
     port: Annotated[int, typer.Option(help="Where to serve; the next free one is taken when it is in use.")] = 8888,
     ip: Annotated[

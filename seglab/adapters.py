@@ -57,6 +57,9 @@ class ModelSpec:
         has_aux: whether it can have an auxiliary head.
         divisor: both sides of its input are multiples of this; the adapter pads and crops.
         weights: name → what is known about these weights; the first ones are the default.
+        size: (h, w) of the image for which `gmacs` are counted, with the classes of its row (21 where it has none).
+        params: parameters that prediction uses, so without an auxiliary head.
+        gmacs: 10⁹ multiply-accumulates (see `cost`); floating-point operations are twice as many.
     """
 
     name: str
@@ -70,6 +73,9 @@ class ModelSpec:
     has_aux: bool = False
     divisor: int = 1
     weights: Mapping[str, Weights] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    params: int | None = None
+    gmacs: float | None = None
 
     @property
     def year(self) -> int | None:
@@ -91,7 +97,8 @@ class SegModel(nn.Module, ABC):
         spec: what is known about it.
         norm: "group" or "sync" where `with_norm` has replaced its BatchNorm.
         label: how a comparison names it, as `unet_mini:camvid`.
-        facts: what its checkpoint says of its training; empty where there was none.
+        facts: what its checkpoint says of its training, or what is known of its published weights; empty where there
+            are none.
         short: the short side in pixels of the images that it was trained on; `predict` and `evaluate` bring an image
             to it. None takes images as they are.
     """
@@ -105,13 +112,31 @@ class SegModel(nn.Module, ABC):
         self.label = spec.name
         self.facts: Mapping[str, Any] = {}
         self.short: int | None = None
+        self._drawn: Tensor | None = None  # weights of the head before it was trained, where only the backbone is
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images (B,3,h,w) → scores (B,K,h',w') at the head's own stride.
 
         Interpolated (bilinear, `align_corners=False`) to (h,w) they are what the library's own model returns.
+
+        Raises:
+            ValueError: in `eval()`, where only the backbone was ever trained.
         """
+        if self._drawn is not None and not self.training:
+            if torch.equal(self._head_weight(), self._drawn):
+                raise ValueError(
+                    f"{self.label} cannot predict yet: its encoder is trained, its decoder is not. Fine-tune it"
+                    f" (seglab train {self.label} --data DATA), or load a checkpoint of such a training"
+                )
+            self._drawn = None
         return self.heads(images)[0]
+
+    def await_training(self) -> None:
+        """Refuse to predict until the head has learned something, in whatever way: so far it is random."""
+        self._drawn = self._head_weight()
+
+    def _head_weight(self) -> Tensor:
+        return [p for p in self.head_parameters() if p.ndim > 1][-1].detach().cpu().clone()
 
     @abstractmethod
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:

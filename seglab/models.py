@@ -18,7 +18,7 @@ from seglab.checkpoints import class_set_from, fill, read_checkpoint
 from seglab.classes import CLASS_SETS, ClassSet, class_set
 from seglab.errors import unknown
 from seglab.unet import UNet
-from seglab.weights import MINI, zoo_path
+from seglab.weights import MASK2FORMER_SWIN_TINY, MINI, SEGFORMER_B0, UNET_RESNET34, ZOO, coco, zoo_path
 
 DEFAULT = "default"  # the first weights of a model's row
 
@@ -144,49 +144,70 @@ _segformer_mini = partial(
 MODELS: dict[str, ModelSpec] = {
     "fcn_resnet50": ModelSpec(
         "fcn_resnet50", "FCN, ResNet-50", "FCN", "torchvision", "voc",
-        partial(_torchvision, "fcn_resnet50"), TorchvisionModel, "backbone", has_aux=True),
+        partial(_torchvision, "fcn_resnet50"), TorchvisionModel, "backbone", has_aux=True,
+        weights=coco(135.009, 0.605),
+        size=(520, 520), params=32_957_013, gmacs=142.7258),
     "fcn_resnet101": ModelSpec(
         "fcn_resnet101", "FCN, ResNet-101", "FCN", "torchvision", "voc",
-        partial(_torchvision, "fcn_resnet101"), TorchvisionModel, "backbone", has_aux=True),
+        partial(_torchvision, "fcn_resnet101"), TorchvisionModel, "backbone", has_aux=True,
+        weights=coco(207.711, 0.637),
+        size=(520, 520), params=51_949_141, gmacs=222.7469),
     "deeplabv3_resnet50": ModelSpec(
         "deeplabv3_resnet50", "DeepLabV3, ResNet-50", "DeepLabV3", "torchvision", "voc",
-        partial(_torchvision, "deeplabv3_resnet50"), TorchvisionModel, "backbone", has_aux=True),
+        partial(_torchvision, "deeplabv3_resnet50"), TorchvisionModel, "backbone", has_aux=True,
+        weights=coco(160.515, 0.664),
+        size=(520, 520), params=39_638_869, gmacs=168.7312),
     "deeplabv3_resnet101": ModelSpec(
         "deeplabv3_resnet101", "DeepLabV3, ResNet-101", "DeepLabV3", "torchvision", "voc",
-        partial(_torchvision, "deeplabv3_resnet101"), TorchvisionModel, "backbone", has_aux=True),
+        partial(_torchvision, "deeplabv3_resnet101"), TorchvisionModel, "backbone", has_aux=True,
+        weights=coco(233.217, 0.674),
+        size=(520, 520), params=58_630_997, gmacs=248.7523),
     "deeplabv3_mobilenet_v3_large": ModelSpec(
         "deeplabv3_mobilenet_v3_large", "DeepLabV3, MobileNetV3-Large", "DeepLabV3", "torchvision", "voc",
-        partial(_torchvision, "deeplabv3_mobilenet_v3_large"), TorchvisionModel, "backbone", has_aux=True),
+        partial(_torchvision, "deeplabv3_mobilenet_v3_large"), TorchvisionModel, "backbone", has_aux=True,
+        weights=coco(42.301, 0.603),
+        size=(520, 520), params=11_025_477, gmacs=10.4364),
     "lraspp_mobilenet_v3_large": ModelSpec(
         "lraspp_mobilenet_v3_large", "LR-ASPP, MobileNetV3-Large", "LR-ASPP", "torchvision", "voc",
-        partial(_torchvision, "lraspp_mobilenet_v3_large"), TorchvisionModel, "backbone"),
+        partial(_torchvision, "lraspp_mobilenet_v3_large"), TorchvisionModel, "backbone",
+        weights=coco(12.49, 0.579),
+        size=(520, 520), params=3_221_538, gmacs=2.0862),
     "segformer_b0": ModelSpec(
         "segformer_b0", "SegFormer-B0", "SegFormer", "transformers", "ade20k",
-        _segformer, PlainModel, "segformer"),
+        _segformer, PlainModel, "segformer", weights=SEGFORMER_B0,
+        size=(512, 512), params=3_752_694, gmacs=8.3878),
     "mask2former_swin_tiny": ModelSpec(
         "mask2former_swin_tiny", "Mask2Former, Swin-Tiny", "Mask2Former", "transformers", "ade20k",
-        partial(_mask2former, swin=_TINY_SWIN), Mask2FormerModel, "model.pixel_level_module.encoder"),
+        partial(_mask2former, swin=_TINY_SWIN), Mask2FormerModel, "model.pixel_level_module.encoder",
+        weights=MASK2FORMER_SWIN_TINY, size=(512, 512), params=47_441_169, gmacs=69.4711),
     "unet_resnet34": ModelSpec(
         "unet_resnet34", "U-Net, ResNet-34", "U-Net", "smp", None,
-        _unet_resnet34, PlainModel, "encoder", divisor=32),
+        _unet_resnet34, PlainModel, "encoder", divisor=32, weights=UNET_RESNET34,
+        size=(520, 520), params=24_439_269, gmacs=36.1373),
     "fcn_mini": ModelSpec(
         "fcn_mini", "FCN mini", "FCN", "torchvision", "street",
-        _fcn_mini, TorchvisionModel, "backbone", has_aux=True, weights=MINI),
+        _fcn_mini, TorchvisionModel, "backbone", has_aux=True, weights=MINI,
+        size=(192, 256), params=515_595, gmacs=0.5251),
     "unet_mini": ModelSpec(
         "unet_mini", "U-Net mini", "U-Net", "seglab", "street",
-        _unet_mini, PlainModel, "encoder", weights=MINI),
+        _unet_mini, PlainModel, "encoder", weights=MINI,
+        size=(192, 256), params=1_812_187, gmacs=2.2067),
     "deeplabv3_mini": ModelSpec(
         "deeplabv3_mini", "DeepLabV3 mini", "DeepLabV3", "torchvision", "street",
-        _deeplabv3_mini, TorchvisionModel, "backbone", has_aux=True, weights=MINI),
+        _deeplabv3_mini, TorchvisionModel, "backbone", has_aux=True, weights=MINI,
+        size=(192, 256), params=901_387, gmacs=0.8082),
     "lraspp_mini": ModelSpec(
         "lraspp_mini", "LR-ASPP mini", "LR-ASPP", "torchvision", "street",
-        _lraspp_mini, TorchvisionModel, "backbone", weights=MINI),
+        _lraspp_mini, TorchvisionModel, "backbone", weights=MINI,
+        size=(192, 256), params=1_076_414, gmacs=0.1183),
     "segformer_mini": ModelSpec(
         "segformer_mini", "SegFormer mini", "SegFormer", "transformers", "street",
-        _segformer_mini, PlainModel, "segformer", weights=MINI),
+        _segformer_mini, PlainModel, "segformer", weights=MINI,
+        size=(192, 256), params=1_806_683, gmacs=0.5479),
     "mask2former_mini": ModelSpec(
         "mask2former_mini", "Mask2Former mini", "Mask2Former", "transformers", "street",
-        _mask2former_mini, Mask2FormerModel, "model.pixel_level_module.encoder", weights=MINI),
+        _mask2former_mini, Mask2FormerModel, "model.pixel_level_module.encoder", weights=MINI,
+        size=(192, 256), params=1_460_359, gmacs=0.6625),
 }  # fmt: skip
 
 
@@ -212,11 +233,14 @@ def load_model(
         norm: "group" or "sync", see `adapters.with_norm`.
         device: by default a GPU where there is one.
 
+    Published weights that are not here yet are fetched by the library that publishes them (see `hub`).
+
     Raises:
         ValueError: there is no such model, weights, class set or kind of norm; the model has no auxiliary head; the
-            checkpoint is of another model.
+            checkpoint is of another model; published weights are not here and cannot be fetched.
     """
     facts: dict[str, Any]
+    wanted = None if classes is None else class_set(classes)  # before anything is fetched
     if str(name).endswith(".safetensors"):
         if weights not in (DEFAULT, None):
             raise ValueError(f"{name} brings its own weights; leave out weights={str(weights)!r}")
@@ -233,18 +257,22 @@ def load_model(
         facts, state = _weights(spec, weights)
     if aux and not spec.has_aux:
         raise ValueError(f"{spec.title} has no auxiliary head; leave out aux=True")
-    known = class_set_from(facts["classes"]) if facts else CLASS_SETS["street"]
-    chosen = known if classes is None else class_set(classes)
+    known = class_set_from(facts["classes"]) if facts.get("classes") else CLASS_SETS["street"]
+    chosen = wanted or known
     with_aux = facts.get("aux", spec.has_aux) if aux is None else aux
     model = spec.adapter(spec.build(len(chosen), with_aux), chosen, spec)
     if norm := norm or facts.get("norm"):
         with_norm(model, norm)
     if state:
-        fill(model.net, state, fresh_head=chosen.names != known.names)
         run = facts.get("run", {})
-        model.facts, model.short = facts, min(run["size"]) if run else None
+        model.facts, model.short = facts, min(run["size"]) if run else facts.get("short")
         if tag or run:
             model.label = f"{spec.name}:{tag or run['train'].split()[0]}"
+        if facts["classes"]:
+            fill(model.net, state, fresh_head=chosen.names != known.names)
+        else:
+            fill(model.backbone, state, fresh_head=False)
+            model.await_training()
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
@@ -255,10 +283,14 @@ def _spec(name: str) -> ModelSpec:
 
 
 def _weights(spec: ModelSpec, weights: str | Path | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The checkpoint that `weights` means for this model; two empty ones for None."""
+    """What `weights` means for this model, as `read_checkpoint` returns it; twice nothing for None."""
     if weights is None:
         return {}, {}
-    if str(weights) in spec.weights:
+    if known := spec.weights.get(str(weights)):
+        if known.source != ZOO:
+            from seglab import hub
+
+            return hub.facts(spec, str(weights)), hub.state(spec, str(weights))
         weights = zoo_path(spec.name, str(weights))
     if not Path(weights).is_file():
         there_are = ", ".join([*spec.weights, "None (untrained)", "the path of a checkpoint (.safetensors)"])

@@ -1,11 +1,13 @@
 """Published values, as data, ready to stand beside measured ones.
 
 torchvision publishes for its six models: mIoU and pixel accuracy on COCO val2017 with VOC labels, parameters,
-"GFLOPS". The figures are those of `torchvision.models.segmentation` 0.29 (the `meta` of its weights); here they stand
-with the conventions behind them, which is where most differences to one's own measurement come from.
+"GFLOPS" (the `meta` of its weights). Here they stand with the conventions behind them, which is where most differences
+to one's own measurement come from.
 """
 
 import pandas as pd
+
+from seglab.models import MODELS
 
 CONVENTIONS = (
     "scored on 5000 photographs of COCO val2017 with the 20 classes of VOC and background, not on PASCAL VOC",
@@ -21,21 +23,23 @@ REASONS = (
     "objects that overlap are void in torchvision's COCO labels, and crowds count as objects",
     "another version of the weights, of the decoder of JPEG files, or of the resize of images",
 )
-# name → mIoU, pixel accuracy, millions of parameters, 10⁹ multiply-adds, megabytes of weights
-_TORCHVISION = {
-    "fcn_resnet50": (0.605, 0.914, 35.322218, 152.717, 135.009),
-    "fcn_resnet101": (0.637, 0.919, 54.314346, 232.738, 207.711),
-    "deeplabv3_resnet50": (0.664, 0.924, 42.004074, 178.722, 160.515),
-    "deeplabv3_resnet101": (0.674, 0.924, 60.996202, 258.743, 233.217),
-    "deeplabv3_mobilenet_v3_large": (0.603, 0.912, 11.029328, 10.452, 42.301),
-    "lraspp_mobilenet_v3_large": (0.579, 0.912, 3.221538, 2.086, 12.49),
-}
 
 
 def published_table() -> pd.DataFrame:
-    """What torchvision publishes: miou, pixel_accuracy (0–1), mparams, gmacs, download_mb; conventions in `attrs`."""
+    """What torchvision publishes: miou, pixel_accuracy (0–1), mparams, gmacs, download_mb; conventions in `attrs`.
+
+    mIoU and megabytes (10⁶ bytes) are those of `MODELS`, the rest is what `torchvision` says of its weights.
+    """
+    from torchvision.models import get_model_weights
+
+    rows = {}
+    for name, spec in MODELS.items():
+        if known := spec.weights.get("coco"):
+            meta = get_model_weights(name)[known.source].meta
+            accuracy = meta["_metrics"]["COCO-val2017-VOC-labels"]["pixel_acc"] / 100
+            rows[name] = (known.miou, accuracy, meta["num_params"] / 1e6, meta["_ops"], known.num_bytes / 1e6)
     columns = ["miou", "pixel_accuracy", "mparams", "gmacs", "download_mb"]
-    table = pd.DataFrame.from_dict(_TORCHVISION, orient="index", columns=columns).rename_axis("model")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("model")
     table.attrs["conventions"], table.attrs["reasons"] = list(CONVENTIONS), list(REASONS)
     return table
 

@@ -34,6 +34,8 @@ def serving() -> Iterator[Server]:
             answer = server.routes.get(self.path, status(404))
             answer(self, len(seen) - 1)
 
+        do_HEAD = do_GET
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -49,10 +51,11 @@ def serving() -> Iterator[Server]:
 def send(handler: BaseHTTPRequestHandler, code: int, body: bytes, stop: int | None = None, **headers: object) -> None:
     """Promise the whole body, and send what comes before `stop`."""
     handler.send_response(code)
-    for name, value in ({"Content_Length": len(body)} | headers).items():
+    for name, value in ({"Content_Length": len(body), "Connection": "close"} | headers).items():
         handler.send_header(name.replace("_", "-"), str(value))
     handler.end_headers()
-    handler.wfile.write(body[:stop])
+    if handler.command != "HEAD":
+        handler.wfile.write(body[:stop])
 
 
 def status(code: int) -> Answer:

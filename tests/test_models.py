@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from seglab.adapters import FAMILIES, SegModel, enlarge, semantic_scores, with_norm, wrap
 from seglab.checkpoints import class_set_fields, class_set_from, save_model
 from seglab.classes import CLASS_SETS
+from seglab.cost import cost
 from seglab.losses import cross_entropy
 from seglab.models import MODELS, load_model
 from seglab.transforms import IMAGENET_STD
@@ -69,6 +70,15 @@ def test_the_table():
         assert spec.family in FAMILIES
         assert spec.year == FAMILIES[spec.family][0]
         assert spec.classes is None or spec.classes in CLASS_SETS
+
+
+@ALL
+def test_the_facts_are_counted(name):
+    """Parameters and multiply-adds, with tensors that have a shape and no content."""
+    spec = MODELS[name]
+    counted = cost(load_model(name, weights=None, classes=spec.classes or "voc", device="cpu").to("meta"), spec.size)
+    assert counted.params == spec.params
+    assert counted.macs / 1e9 == pytest.approx(spec.gmacs, abs=5.1e-5)
 
 
 @pytest.mark.parametrize("name", MINIS)
