@@ -9,9 +9,13 @@ weights, on data that did not choose them where there is such.
 """
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +25,9 @@ from seglab.checkpoints import read_checkpoint, save_model
 from seglab.data import load_dataset
 from seglab.errors import unknown
 from seglab.evaluation import evaluate
-from seglab.models import load_model
+from seglab.models import MODELS, load_model
 from seglab.results import Results
+from seglab.store import forget
 from seglab.system import sha256_file
 from seglab.weights import zoo_dir
 
@@ -55,33 +60,52 @@ def folder(name: str, seed: int, runs: Path) -> Path:
     return runs / f"{name.replace(':', '-')}-{seed}"
 
 
+def stored_counts(data: str) -> Path:
+    """The store that travels: counts of every seed of every recipe, where it is judged."""
+    return zoo_dir() / f"{'-'.join(JUDGED_ON[data])}.sqlite"
+
+
 def publish(name: str, runs: Path) -> dict[str, Any]:
-    """Put the weights of a finished training into the zoo, measure them, and write their card."""
+    """Put the weights of a finished training into the zoo, count what all of its seeds do, and write the card."""
     model, _, data = name.partition(":")
-    trained = folder(name, SEEDS[data][0], runs)
-    facts, _ = read_checkpoint(trained / "best.safetensors")
+    seeds = [seed for seed in SEEDS[data] if (folder(name, seed, runs) / "best.safetensors").is_file()]
+    rounded = {seed: _round(folder(name, seed, runs)) for seed in seeds}
     path = zoo_dir() / f"{model}-{data}.safetensors"
-    save_model(load_model(trained / "best.safetensors", device="cpu"), path, half=True,
-               **{key: facts[key] for key in ("run", "epoch", "val")})  # fmt: skip
-    run = json.loads((trained / "run.json").read_text(encoding="utf-8"))
-    results = measure(name, runs)
-    accuracy = results.conventions()[name].iloc[0]
+    shutil.copyfile(rounded[seeds[0]], path)
+    results = _count(name, list(rounded.values()))
+    trained = json.loads((folder(name, seeds[0], runs) / "run.json").read_text(encoding="utf-8"))
+    first = replace(results, tables=replace(results.tables, runs=results.tables.runs.head(1)))
     card = {
-        "model": model, "weights": data, "command": f"seglab {' '.join(command(name, SEEDS[data][0], Path('RUN')))}",
-        "run": facts["run"], "minutes": round(run["minutes"], 1), "machine": run["machine"], "epoch": facts["epoch"],
-        "sha256": sha256_file(path), "bytes": path.stat().st_size,
-        "measured": {"data": results.data, "convention": results.convention(),
-                     "pixel_accuracy": round(float(accuracy), 4),
-                     "iou": results.iou_table()[name].round(4).to_dict()},
+        "model": model, "weights": data, "command": f"seglab {' '.join(command(name, seeds[0], Path('RUN')))}",
+        "run": trained["run"], "minutes": round(trained["minutes"], 1), "machine": trained["machine"],
+        "sha256": sha256_file(path), "bytes": path.stat().st_size, "licence": MODELS[model].weights[data].licence,
+        "measured": {
+            "data": results.data, "miou": round(float(first.seeds()["miou"].iloc[0]), 4),
+            "iou": first.iou_table()[name].round(4).to_dict(), "convention": first.convention(),
+            "miou of each seed": results.seeds()["miou"].round(4).tolist(),
+        },
     }  # fmt: skip
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return card
 
 
-def measure(name: str, runs: Path) -> Results:
-    """Judge a model of the zoo with its rounded weights."""
+def _round(run: Path) -> Path:
+    """The best weights of a training as they travel: float16, running averages as they are."""
+    path = run / "rounded.safetensors"
+    facts, _ = read_checkpoint(run / "best.safetensors")
+    kept = {key: facts[key] for key in ("run", "epoch", "val")}
+    save_model(load_model(run / "best.safetensors", device="cpu"), path, half=True, **kept)
+    return path
+
+
+def _count(name: str, weights: list[Path]) -> Results:
     data, split = JUDGED_ON[name.partition(":")[2]]
-    return evaluate({name: load_model(name, device="cpu")}, load_dataset(data, split), runs / "zoo.sqlite")
+    path = stored_counts(data)
+    forget(path, name)
+    evaluate([(name, checkpoint) for checkpoint in weights], load_dataset(data, split), path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")  # it travels: without the room of what was forgotten
+    return Results.open(path).select(name)
 
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -105,7 +129,7 @@ def _publish(names: Names = None, runs: Runs = Path("runs/zoo")) -> None:
     for name in names or recipes():
         card = publish(name, runs)
         measured = card["measured"]
-        typer.echo(f"{name:<28} mIoU {measured['iou']['mean']:.3f} on {measured['data']}, {card['bytes']} bytes")
+        typer.echo(f"{name:<28} mIoU {measured['miou']:.3f} on {measured['data']}, {card['bytes']} bytes")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""The zoo: what its cards say is what its weights are and do."""
+
+import json
+
+import pytest
+import torch
+
+from seglab import MODELS, Results, evaluate, load_dataset, load_model
+from seglab.checkpoints import read_checkpoint
+from seglab.system import sha256_file
+from seglab.weights import zoo_dir
+from seglab.zoo import SEEDS, command, recipes, stored_counts
+
+CARDS = sorted(path.stem for path in zoo_dir().glob("*-*.json"))
+
+
+def test_recipes_are_for_minis_and_for_weights_that_their_rows_name():
+    assert recipes()
+    for name in recipes():
+        model, _, data = name.partition(":")
+        assert data in MODELS[model].weights
+        assert data in SEEDS
+
+
+def test_a_recipe_is_a_command(tmp_path):
+    name = next(iter(recipes()))
+    words = command(name, 2, tmp_path)
+    assert words[:2] == ["train", name.partition(":")[0]] or words[1].startswith(name.partition(":")[0])
+    assert words[-4:] == ["--seed", "2", "--out", str(tmp_path)]
+    with pytest.raises(ValueError, match="unknown recipe 'unet_mini:mars'"):
+        command("unet_mini:mars", 0, tmp_path)
+
+
+def test_the_zoo_is_small():
+    assert sum(path.stat().st_size for path in zoo_dir().iterdir()) < 48e6
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_is_of_these_weights(card):
+    path = zoo_dir() / f"{card}.safetensors"
+    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert facts["sha256"] == sha256_file(path)
+    assert facts["bytes"] == path.stat().st_size
+    trained, state = read_checkpoint(path)
+    assert trained["run"] == facts["run"]
+    kinds = {value.dtype for key, value in state.items() if "running" not in key and value.is_floating_point()}
+    assert kinds == {torch.float16}
+    assert all(value.dtype == torch.float32 for key, value in state.items() if "running" in key)
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_what_a_card_says_was_counted(card):
+    model, _, data = card.partition("-")
+    facts = json.loads((zoo_dir() / f"{card}.json").read_text(encoding="utf-8"))
+    results = Results.open(stored_counts(data)).select(f"{model}:{data}")
+    first = results.seeds().iloc[0]
+    assert facts["measured"]["miou"] == pytest.approx(first["miou"], abs=5e-5)
+    assert len(results.seeds()) == len(SEEDS[data])
+
+
+@pytest.mark.parametrize("card", [card for card in CARDS if card.endswith("-toytown")])
+def test_counting_again_gives_the_same(card):
+    """On the first scenes, and but for a few pixels: processors round differently."""
+    name = card.replace("-", ":", 1)
+    scenes = load_dataset("toytown", "test").subset(range(8))
+    again = evaluate(load_model(name, device="cpu"), scenes, progress=False).counts
+    stored = Results.open(stored_counts("toytown")).select(name).counts
+    stored = stored[stored["id"].isin(scenes.ids) & (stored["seed"] == 0)]
+    keys = ["id", "target", "pred"]
+    both = again.set_index(keys)["pixels"].sub(stored.set_index(keys)["pixels"], fill_value=0)
+    assert both.abs().sum() <= 8 * 192 * 256 / 1e4
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_quality_is_what_was_asked_for(card):
+    model, _, data = card.partition("-")
+    least = {"toytown": 0.55, "camvid": 0.35} if model == "mask2former_mini" else {"toytown": 0.70, "camvid": 0.45}
+    facts = json.loads((zoo_dir() / f"{card}.json").read_text(encoding="utf-8"))
+    assert facts["measured"]["miou"] >= least[data]
