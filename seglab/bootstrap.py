@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 RESAMPLES = 1000
-FEW = 10
+FEW = 10  # groups, or images that show a class: what a spread can hardly be told from
 
 
 def draws(count: int, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
