@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -42,7 +43,7 @@ from seglab.unet import UNet
 
 STREET, VOC = CLASS_SETS["street"], CLASS_SETS["voc"]
 NAMES = ["lraspp_mini", "unet_mini"]
-evaluate = partial(evaluation.evaluate, progress=False)
+evaluate = partial(evaluation.evaluate, device="cpu", progress=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -375,7 +376,7 @@ def finished(path):
     return 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork processes")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux can a process that has imported torch be forked")
 def test_killed_at_random_moments(trained, tmp_path):
     """Twenty times and more, amid images and while it starts: the tables are those of a run that nobody disturbed."""
     seed = random.randrange(1000)
@@ -399,6 +400,7 @@ def test_killed_at_random_moments(trained, tmp_path):
             if not int(zygote.stdout.readline()):
                 break
             kills += 1
+            assert kills <= 22, seed
         start(tmp_path / "whole.sqlite")
         assert zygote.stdout.readline() == "0\n"
         zygote.stdin.close()
@@ -510,6 +512,19 @@ def test_dealt_among_three(monkeypatch, tmp_path):
     monkeypatch.setenv("RANK", "2")
     whole = evaluate(noisy(), town(), batch=2)
     assert_same(read(tmp_path / "three.sqlite"), whole.tables)
+
+
+def test_the_first_process_waits_for_the_others(monkeypatch, tmp_path):
+    """Here the second one's file only appears while the first one waits."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    evaluate(noisy(), town(), tmp_path / "s.sqlite")
+    late = (tmp_path / "s.2of2.sqlite").rename(tmp_path / "late")
+    monkeypatch.setenv("RANK", "0")
+    timer = threading.Timer(1.5, late.rename, [tmp_path / "s.2of2.sqlite"])
+    timer.start()
+    assert len(evaluate(noisy(), town(), tmp_path / "s.sqlite").tables.images) == 6
+    timer.join()
 
 
 def test_the_first_process_does_not_wait_for_ever(monkeypatch, tmp_path):

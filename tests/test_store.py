@@ -227,12 +227,13 @@ def test_four_processes_at_once(tmp_path, world):
 def test_shards_are_one_store(tmp_path_factory, owners, turned):
     """However the images were dealt, and if several did one; also if their files number the runs differently."""
     folder = tmp_path_factory.mktemp("shards")
-    runs = [("model", 0, DATA), ("model", 1, DATA), ("other", None, DATA)]
-    for run in runs:
-        fill(folder / "whole.sqlite", range(len(owners)), run=run)
+    runs = {("model", 0, DATA): 0, ("model", 1, DATA): 1, ("other", None, DATA): 2}  # each leaves out another image
+    for run, without in runs.items():
+        fill(folder / "whole.sqlite", set(range(len(owners))) - {without}, run=run)
     for rank in range(3):
-        for run in runs[::-1] if turned and rank else runs:
-            fill(folder / "s.sqlite", [i for i, own in enumerate(owners) if rank in own], rank, 3, run)
+        mine = {i for i, own in enumerate(owners) if rank in own}
+        for run in reversed(runs) if turned and rank else runs:
+            fill(folder / "s.sqlite", mine - {runs[run]}, rank, 3, run)
     assert [p.name for p in shards(folder / "s.sqlite")] == [f"s.{r}of3.sqlite" for r in (1, 2, 3)]
     same(read(folder / "s.sqlite"), read(folder / "whole.sqlite"))
 
