@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seglab.anatomy import Flow
 from seglab.classes import ClassSet
-from seglab.metrics import FIXED_POINT, Counts
+from seglab.metrics import FIXED_POINT, Counts, expected_calibration_error
 from seglab.style import ACCENT, INK, PAPER, SERIES, SOFT, Figure, figure, percent, styled
 
 
@@ -99,17 +99,30 @@ def confusion(confmat: ArrayLike | Tensor, classes: ClassSet, width: float = 6.5
 
 
 @styled
-def reliability(counts: Counts, width: float = 4.2) -> Figure:
-    """How often the model was right at each confidence, from `metrics.calibration_counts`."""
-    pixels, right, fixed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
-    seen = pixels > 0
-    confidence, accuracy = fixed[seen] / FIXED_POINT / pixels[seen], right[seen] / pixels[seen]
-    pairs = ", ".join(f"{c:.2f} → {a:.2f}" for c, a in zip(confidence, accuracy, strict=True))
-    fig, ax = figure(width, width, f"Reliability diagram, confidence → share right: {pairs}.")
+def reliability(counts: Counts | Mapping[str, Counts], width: float = 4.2) -> Figure:
+    """How often a model was right at each confidence; the larger a dot, the more pixels. Several models by name.
+
+    Args:
+        counts: from `metrics.calibration_counts`; or name → such counts.
+    """
+    models = counts if isinstance(counts, Mapping) else {"": counts}
+    fig, ax = figure(width, width, "")
     ax.plot([0, 1], [0, 1], color=SOFT, lw=1, ls=":")
-    ax.plot(confidence, accuracy, "o-", color=SERIES[0], ms=4)
-    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share right", aspect="equal")
+    said = []
+    for (name, table), color in zip(models.items(), SERIES, strict=False):
+        pixels, right, fixed = np.moveaxis(np.asarray(table, np.float64), -1, 0)
+        seen = pixels > 0
+        confidence, accuracy = fixed[seen] / FIXED_POINT / pixels[seen], right[seen] / pixels[seen]
+        error = f"expected calibration error {expected_calibration_error(table):.2f}"
+        ax.plot(confidence, accuracy, color=color, lw=1, label=f"{name}\n{error}" if name else "")
+        ax.scatter(confidence, accuracy, 12 + 200 * pixels[seen] / pixels.sum(), color=color, alpha=0.85)
+        pairs = ", ".join(f"{c:.2f} → {a:.2f}" for c, a in zip(confidence, accuracy, strict=True))
+        said.append(f"{name + ', ' if name else ''}{error}: {pairs}")
+    fig.alt = f"Reliability diagram, confidence → share right. {'. '.join(said)}."
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right", aspect="equal")
     ax.grid()
+    if any(models):
+        ax.legend(loc="upper left", fontsize=8)
     return fig
 
 
@@ -247,6 +260,59 @@ def coverage(table: pd.DataFrame, truth: float, label: str = "mIoU", width: floa
     ax.set(xlabel="test set, sorted by its value", ylabel=label, xlim=(-1, len(rows)))
     ax.legend(ncols=2, loc="upper left")
     ax.grid(axis="y")
+    return fig
+
+
+@styled
+def dots(table: pd.DataFrame, label: str = "mIoU", width: float = 9.5) -> Figure:
+    """One number in several versions: a row for each, a dot for each column. NaN leaves a place empty."""
+    said = [f"{name}: " + ", ".join(f"{c} {v:.3f}" for c, v in row.dropna().items()) for name, row in table.iterrows()]
+    height = 0.29 * len(table) + 0.6 + 0.25 * (table.shape[1] > 1)
+    fig, ax = figure(width, height, f"{label} in {len(table)} versions. {'; '.join(said)}.")
+    rows = np.arange(len(table))
+    for i, (name, values) in enumerate(table.items()):
+        y = rows + 0.2 * (i - (table.shape[1] - 1) / 2)  # so that equal ones do not hide each other
+        ax.plot(values, y, "o", color=SERIES[i % len(SERIES)], ms=7, mec=PAPER, mew=0.7, label=str(name))
+    ax.set_yticks(rows, [str(name) for name in table.index])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.set_xlabel(label)
+    ax.spines["left"].set_visible(False)
+    ax.grid()
+    if table.shape[1] > 1:
+        ax.legend(ncols=table.shape[1], loc="lower left", bbox_to_anchor=(0, 1))
+    return fig
+
+
+@styled
+def histograms(
+    values: Mapping[str, ArrayLike], label: str = "mIoU", level: float = 0.95, zero: bool = False, width: float = 9.5
+) -> Figure:
+    """How values are spread, one row a name on a common axis; the middle `level` of them is dark.
+
+    Args:
+        zero: draw the line of no difference.
+    """
+    drawn = {name: np.asarray(v, np.float64) for name, v in values.items()}
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    middle = {name: np.quantile(v, tails) for name, v in drawn.items()}
+    said = "; ".join(f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in middle.items())
+    alt = f"Histograms of {label}; the middle {level:.0%} of each: {said}."
+    fig, axes = figure(width, 0.85 * len(drawn) + 0.55, alt, nrows=len(drawn), sharex=True, squeeze=False)
+    everything = np.concatenate(list(drawn.values()))
+    edges = np.linspace(everything.min(), everything.max(), 70)
+    for i, (ax, (name, sample)) in enumerate(zip(axes.flat, drawn.items(), strict=True)):
+        low, high = middle[name]
+        color = SERIES[i % len(SERIES)]
+        _, _, bars = ax.hist(sample, edges, color=color)
+        for bar in bars:
+            bar.set_alpha(0.95 if low <= bar.get_x() + bar.get_width() / 2 <= high else 0.35)
+        ax.set_title(f"{name}: {low:.3f} to {high:.3f}", fontsize=9.5)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        ax.grid(axis="x")
+        if zero:
+            ax.axvline(0, color=ACCENT, lw=1)
+    axes.flat[-1].set_xlabel(label)
     return fig
 
 
