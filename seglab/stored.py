@@ -92,3 +92,15 @@ def stored_losses() -> tuple[pd.DataFrame, pd.DataFrame]:
     keys = ["loss", "seed", "split", "epoch"]
     histories = pd.read_csv(results_dir() / "losses.csv", index_col=keys)
     return histories, pd.read_csv(results_dir() / "losses_counts.csv", index_col=["loss", "seed", "target"])
+
+
+def stored_coverage() -> tuple[pd.DataFrame, pd.Series]:
+    """The study of intervals that `benchmarks/interval_coverage.py` made: two minis on many small scenes of Toytown.
+
+    Returns:
+        sets: a row a test set and number: n (scenes in the set), set, what, value, low, high.
+        truth: what → the same number on all scenes. `what` is a model, whose mIoU it is, or "difference" of the two.
+    """
+    folder = results_dir()
+    truth = pd.read_csv(folder / "coverage_truth.csv", index_col="what")["value"]
+    return pd.read_csv(folder / "coverage.csv"), truth

@@ -43,6 +43,9 @@ def all_figures(scene) -> dict[str, viz.Figure]:
             {"a": np.r_[np.full(10, 0.1), np.nan], "b": np.full(11, 0.2)}, STREET, log=True
         ),
         "reliability": charts.reliability(counts),
+        "reliability, two": charts.reliability({"a": counts, "b": counts}),
+        "dots": charts.dots(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"])),
+        "histograms": charts.histograms({"a": np.linspace(0, 1, 99), "b": np.linspace(-1, 1, 99)}, zero=True),
         "lines": charts.lines(pd.DataFrame({"loss": [2.0, 1.0], "mIoU": [0.1, 0.4]}), "epoch", "value"),
     }
 
@@ -103,6 +106,28 @@ def test_bars_keep_class_colours_and_mark_what_is_absent():
     assert [tuple(round(255 * c) for c in bar.get_facecolor()[:3]) for bar in bars] == list(STREET.colors)
     assert [t.get_text() for t in figure.axes[0].texts] == ["–"]
     assert "bicyclist absent" in figure.alt
+
+
+def test_dots_are_said_and_stand_apart():
+    figure = charts.dots(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"]))
+    assert "one way: a 0.200, b 0.200; another: a 0.400." in figure.alt
+    first, second = (line.get_xydata() for line in figure.axes[0].lines)
+    assert first[0, 0] == second[0, 0]
+    assert first[0, 1] != second[0, 1]  # equal values do not hide each other
+
+
+def test_histograms_say_the_middle_of_each():
+    figure = charts.histograms({"a": np.arange(1001), "b": np.zeros(5)}, label="x")
+    assert figure.alt == "Histograms of x; the middle 95% of each: a 25.000 to 975.000; b 0.000 to 0.000."
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a: 25.000 to 975.000", "b: 0.000 to 0.000"]
+
+
+def test_reliability_names_models_and_their_error():
+    sure = np.array([[0, 0, 0], [100, 50, 100 << 16]])  # 100 pixels, certain of all, right in half of them
+    figure = charts.reliability({"boaster": sure})
+    assert "boaster, expected calibration error 0.50: 1.00 → 0.50" in figure.alt
+    (text,) = figure.axes[0].get_legend().get_texts()
+    assert text.get_text() == "boaster\nexpected calibration error 0.50"
 
 
 def test_heat_maps_share_one_scale():
