@@ -22,6 +22,37 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return interpolate(scores, scale_factor=factor, mode='bilinear')[0, 0].numpy().astype('uint8')",
         ],
     },
+    "04_measuring_quality": {
+        "miou": [
+            "def miou(table): return (np.diag(table) / (table.sum(0) + table.sum(1) - np.diag(table) + 1e-6)).mean()",
+            "def miou(table): return np.diag(table).sum() / table.sum()",  # pixel accuracy
+            "def miou(table): return np.nanmean(np.diag(table) / table.sum(1))",  # recall: false alarms are free
+            "def miou(table):\n"  # classes of the target only
+            "    hits, union = np.diag(table), table.sum(0) + table.sum(1) - np.diag(table)\n"
+            "    return (hits / np.maximum(union, 1))[table.sum(1) > 0].mean()",
+            "def miou(table): return np.nanmean(2 * np.diag(table) / (table.sum(0) + table.sum(1)))",  # Dice
+        ],
+        "paired": [
+            "def paired(a, b, draws):\n"  # two intervals, subtracted
+            "    both = [np.quantile([miou_of(m[d]) for d in draws], [0.025, 0.975]) for m in (a, b)]\n"
+            "    return both[0] - both[1]",
+            "def paired(a, b, draws):\n"  # other streets for the second model
+            "    found = [miou_of(a[d]) - miou_of(b[e]) for d, e in zip(draws, draws[::-1])]\n"
+            "    return np.quantile(found, [0.025, 0.975])",
+            "def paired(a, b, draws):\n"  # the wrong way round
+            "    return np.quantile([miou_of(b[d]) - miou_of(a[d]) for d in draws], [0.025, 0.975])",
+            "def paired(a, b, draws):\n"  # all of them, not the middle 95 %
+            "    found = [miou_of(a[d]) - miou_of(b[d]) for d in draws]\n"
+            "    return np.array([min(found), max(found)])",
+            "def paired(a, b, draws): return miou_of(a) - miou_of(b)",
+        ],
+        "images_needed": [
+            "def images_needed(images, half_width, wanted): return int(np.ceil(images * half_width / wanted))",
+            "def images_needed(images, half_width, wanted): return int(images * (half_width / wanted) ** 2)",
+            "def images_needed(images, half_width, wanted): return images * (half_width / wanted) ** 2",
+            "def images_needed(images, half_width, wanted): return int(np.ceil(images * (wanted / half_width) ** 2))",
+        ],
+    },
     "07_losses": {
         "fair_weights": [
             "def fair_weights(pixels): return pixels.sum() / pixels",  # infinite where a class does not occur
