@@ -229,6 +229,58 @@ def train(
 
 
 @app.command()
+def predict(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files, or folders of them.")],
+    model: Annotated[str, typer.Option(help="A model as unet_mini:camvid, or a checkpoint.")] = "unet_mini:camvid",
+    out: Annotated[Path, typer.Option(help="Folder for masks, overlays and the table.")] = Path("predictions"),
+    tile: Annotated[
+        tuple[int, int] | None, typer.Option(help="Look at pieces of this height and width, one by one.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 where the processor is quick at it.")
+    ] = "float32",
+    alpha: Annotated[float, typer.Option(help="Share of the class colour in overlays, 0 to 1.")] = 0.6,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
+) -> None:
+    """Segment photographs: for each a mask of class indices, an overlay, and rows of a table.
+
+    A picture that cannot be used is named and left out.
+    """
+    import pandas as pd
+    from PIL import Image
+    from tqdm.auto import tqdm
+
+    from seglab.files import image_paths, write_mask
+    from seglab.masks import overlay
+    from seglab.models import load_model
+    from seglab.prediction import predict as look
+
+    tables, problems = {}, []
+    with _plain_errors():
+        paths = image_paths(photos)
+        net = load_model(model, device=device)
+        typer.echo(f"{net.label} knows {len(net.classes)} classes and nothing else: {', '.join(net.classes.names)}")
+        out.mkdir(parents=True, exist_ok=True)
+        for path in tqdm(paths, unit="image", disable=len(paths) == 1):
+            try:
+                p = look(net, path, tile=tile, precision=precision)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            write_mask(out / f"{path.stem}_mask.png", p.mask, p.classes)
+            painted = overlay(p.image, p.mask, p.classes, alpha)
+            Image.fromarray(painted.permute(1, 2, 0).numpy()).save(out / f"{path.stem}_overlay.png")
+            tables[path.name] = p.table()
+        if tables:
+            table = pd.concat(tables, names=["image"])
+            table.to_csv(out / "table.csv", float_format="%.4f", lineterminator="\n")
+            typer.echo(table.round(3).to_string() if len(table) <= 40 else f"{len(tables)} images")
+            typer.echo(f"masks, overlays and table.csv are in {out}")
+        if problems:
+            raise ValueError("\n".join(problems))
+
+
+@app.command()
 def evaluate(
     models: Annotated[
         list[str] | None,
