@@ -129,7 +129,8 @@ def reliability(counts: Counts | Mapping[str, Counts], width: float = 4.2) -> Fi
 @styled
 def lines(table: pd.DataFrame, xlabel: str, ylabel: str, width: float = 7.5, height: float = 3.2) -> Figure:
     """One line a column over the index."""
-    said = "; ".join(f"{c} from {s.iloc[0]:.3g} to {s.iloc[-1]:.3g}" for c, s in table.items())
+    ends = {c: s.dropna() for c, s in table.items()}
+    said = "; ".join(f"{c} from {s.iloc[0]:.3g} to {s.iloc[-1]:.3g}" for c, s in ends.items() if len(s))
     fig, ax = figure(width, height, f"{ylabel} over {xlabel}: {said}.")
     for name, column in table.items():
         ax.plot(table.index, column, label=str(name))
