@@ -259,7 +259,8 @@ def coverage(table: pd.DataFrame, truth: float, label: str = "mIoU", width: floa
     ax.plot(rows.index, rows["value"], color=INK, lw=1)
     ax.axhline(truth, color=INK, lw=1, ls=":")
     ax.set(xlabel="test set, sorted by its value", ylabel=label, xlim=(-1, len(rows)))
-    ax.legend(ncols=2, loc="upper left")
+    for line in ax.legend(ncols=2, loc="upper left").get_lines():
+        line.set_linewidth(3)
     ax.grid(axis="y")
     return fig
 
