@@ -343,21 +343,6 @@ def test_no_name_means_anything_special(tmp_path, monkeypatch):
         assert (tmp_path / name).is_file()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="no folder refuses the user root")
-def test_a_store_in_a_folder_that_cannot_be_written(tmp_path):
-    folder = tmp_path / "readonly"
-    fill(folder / "s.sqlite", [0])
-    (folder / "s.sqlite").chmod(0o444)
-    folder.chmod(0o555)
-    try:
-        assert len(read(folder / "s.sqlite").images) == 1
-        for name in ("s.sqlite", "new.sqlite"):
-            with pytest.raises(ValueError, match="cannot be a store: "):
-                fill(folder / name, [1])
-    finally:
-        folder.chmod(0o755)
-
-
 def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path):
     for rank in (0, 1):
         fill(tmp_path / "s.sqlite", [rank], rank, 2)
