@@ -1,7 +1,6 @@
 """The store keeps what was counted, whoever is killed, and refuses what cannot stand beside it."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
