@@ -319,7 +319,7 @@ def _check(model: SegModel, train: SegmentationDataset, val: SegmentationDataset
         if dataset.classes.names != model.classes.names:
             raise ValueError(
                 f"the model names {model.classes.name!r} classes and {dataset.name!r} has {dataset.classes.name!r}; "
-                f"make the model for them: load_model({model.spec.name!r}, None, train.classes)"
+                f"make the model for them: load_model({model.spec.name!r}, weights=None, classes=train.classes)"
             )
     if len(train) < recipe.batch * world:
         batches = f"{recipe.batch}" if world == 1 else f"{recipe.batch} in each of {world} processes"
