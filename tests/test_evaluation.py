@@ -346,7 +346,8 @@ def test_binary_masks_saved_as_0_and_255(tmp_path):
 # --- it goes on -----------------------------------------------------------------------------------------------------
 
 ZYGOTE = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background makes its children ignore it
 from dataclasses import replace
 from functools import partial
 import torch
@@ -392,6 +393,7 @@ def test_killed_at_random_moments(trained, tmp_path):
 
         while kills < 22:  # a quick machine finishes a store before it was killed so often
             stores.append(broken := tmp_path / f"broken {len(stores)}.sqlite")
+            assert len(stores) < 30, (seed, kills)
             while True:
                 before, pid = finished(broken), start(broken)
                 if kills < 22:
