@@ -24,7 +24,8 @@ class Flow:
     """How an image runs through a model.
 
     Attributes:
-        blocks: a row a block, in the order in which they run: name, kind, channels, height, width, params, macs.
+        blocks: a row a block, in the order in which they run: name, kind, channels, height, width, params, macs. What
+            is no map but a list of vectors has their number as height, and a width of 0.
         edges: (from, to) by name; where nothing else lies between them. "image" is where it begins.
     """
 
@@ -47,16 +48,18 @@ def flow(model: SegModel, size: tuple[int, int], blocks: Sequence[str]) -> Flow:
     outputs: dict[str, list[Tensor]] = {}
 
     def look(name: str, result: Any) -> None:
-        outputs.setdefault(name, _tensors(result))
+        outputs.pop(name, None)  # of a block that runs several times the last one counts
+        outputs[name] = _tensors(result)
 
     images = torch.zeros(1, 3, *size, device=next(model.parameters()).device, requires_grad=True)
     with _hooked(chosen, look), torch.enable_grad():
         begin = images * 1  # a node of the graph, to be found again
         model.eval()(begin)
-    nodes = {begin.grad_fn: "image"} | {value.grad_fn: name for name, values in outputs.items() for value in values}
+    nodes = {begin.grad_fn: "image"}
+    nodes |= {value.grad_fn: name for name, values in outputs.items() for value in values if value.grad_fn}
     edges = [(source, name) for name, values in outputs.items() for source in _sources(values, nodes) if source != name]
     counted = parts(model, size, list(chosen))
-    rows = [(name, type(chosen[name]).__name__, *_shape(values[0], size)) for name, values in outputs.items()]
+    rows = [(name, type(chosen[name]).__name__, *_shape(_main(values), size)) for name, values in outputs.items()]
     table = pd.DataFrame(rows, columns=["name", "kind", "channels", "height", "width"]).set_index("name")
     return Flow(table.join(counted), tuple(edges), size)
 
@@ -163,20 +166,30 @@ def _tensors(result: Any) -> list[Tensor]:
     return [tensor for item in inside for tensor in _tensors(item) if tensor.ndim >= 3]
 
 
+def _main(values: Sequence[Tensor]) -> Tensor:
+    """Of several tensors that a block gives, the first map."""
+    return next((value for value in values if value.ndim == 4), values[0])
+
+
 def _shape(value: Tensor, size: tuple[int, int]) -> tuple[int, int, int]:
-    """(channels, height, width): of a map (B,C,h,w), or of a sequence (B,h·w,C) of an image of this size."""
+    """(channels, height, width) of a map (1,C,h,w), or of a sequence (1,h·w,C) of an image of this size.
+
+    (channels, number, 0) of a list of vectors that is no such sequence: (1,N,C), or (N,1,C) as some libraries have it.
+    """
     if value.ndim == 4:
         return value.shape[1], value.shape[2], value.shape[3]
     if value.ndim != 3:
         raise ValueError(f"a block gives a tensor of shape {tuple(value.shape)}; expected a map or a sequence")
-    stride = round((size[0] * size[1] / value.shape[1]) ** 0.5)
-    return value.shape[2], -(-size[0] // stride), -(-size[1] // stride)
+    number, channels = max(value.shape[:2]), value.shape[2]
+    stride = max(round((size[0] * size[1] / number) ** 0.5), 1)
+    height, width = -(-size[0] // stride), -(-size[1] // stride)
+    return (channels, height, width) if height * width == number else (channels, number, 0)
 
 
 def _sources(values: Sequence[Tensor], nodes: dict[Any, str]) -> list[str]:
     """The blocks whose outputs these were computed from, without any block in between, in the order of the graph."""
     found: dict[str, None] = {}
-    waiting = [parent for value in values for parent, _ in value.grad_fn.next_functions]  # type: ignore[union-attr]
+    waiting = [parent for value in values if value.grad_fn for parent, _ in value.grad_fn.next_functions]
     seen = set()
     while waiting:
         parent = waiting.pop(0)

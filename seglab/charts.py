@@ -319,43 +319,56 @@ def histograms(
 
 
 @styled
-def structure(flow: Flow, names: Mapping[str, str] | None = None, width: float = 9.5) -> Figure:
+def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1, width: float = 9.5) -> Figure:
     """A model's blocks as they run: from left to right by depth, from top to bottom by stride.
 
     Each box says its name and channels × height × width of what it gives; arrows are what the forward pass handed on.
+    Lists of vectors, which have no place in the image, stand in a row of their own, as number × channels.
 
     Args:
         names: how to call blocks, path → words; others keep the last part of their path.
+        level: blocks whose paths agree in so many parts have one colour.
     """
     blocks = flow.blocks[flow.blocks.index != "the rest"]
     depth, row, strides = _layout(flow)
     steps = max(depth.values()) + 1
     called = {name: (names or {}).get(name, name.rpartition(".")[2]) for name in blocks.index}
-    said = [f"{called[n]} {b.channels} × {b.height} × {b.width}" for n, b in blocks.iterrows()]
+    shapes = {name: f"{b.channels} × {b.height} × {b.width}" if b.width else f"{b.height} × {b.channels}"
+              for name, b in blocks.iterrows()}  # fmt: skip
+    said = [f"{called[name]} {shape}".replace("\n", " ") for name, shape in shapes.items()]
     lowest, highest = min(row.values()), max(row.values())
     alt = f"Blocks and what they give, channels × height × width: {'; '.join(said)}."
     fig, ax = figure(width, 0.62 * (highest - lowest + 1) + 0.7, alt)
-    groups = list(dict.fromkeys(name.partition(".")[0] for name in blocks.index))
-    half = (0.36, 0.3)
+    group_of = {str(name): tuple(name.split(".")[:level]) for name in blocks.index}
+    groups = list(dict.fromkeys(group_of.values()))
+    half, straights = (0.36, 0.3), []
     for source, target in flow.edges:
         x0, x1 = depth[source] + half[0], depth[target] - half[0]
-        ax.annotate("", (x1, row[target]), (x0, row[source]), arrowprops={
+        straight = row[source] != row[target] or not any(
+            row[name] == row[source] and depth[source] < depth[name] < depth[target] for name in row
+        )
+        straights.append(straight)
+        start, end, bend = ((x0, row[source]), (x1, row[target]), 0.0) if straight else (  # around what lies between
+            (x0 - half[0], row[source] + half[1]), (x1 + half[0] / 2, row[target] + half[1]), 0.2)  # fmt: skip
+        ax.annotate("", end, start, zorder=1, arrowprops={
             "arrowstyle": "-|>", "color": SOFT, "lw": 1, "shrinkA": 0, "shrinkB": 0,
-            "connectionstyle": "arc3"})  # fmt: skip
+            "connectionstyle": f"arc3,rad={bend}"})  # fmt: skip
     boxes = {"image": ("image", f"3 × {flow.size[0]} × {flow.size[1]}", SOFT)}
-    for name, block in blocks.iterrows():
-        shape = f"{block.channels} × {block.height} × {block.width}"
-        boxes[str(name)] = (called[str(name)], shape, SERIES[groups.index(str(name).partition(".")[0]) % len(SERIES)])
+    for name, shape in shapes.items():
+        boxes[str(name)] = (called[str(name)], shape, SERIES[groups.index(group_of[str(name)]) % len(SERIES)])
     size = min(8.5, 6.6 * width / steps)
     for name, (title, shape, color) in boxes.items():
         x, y = depth[name], row[name]
         corner, round_ = (x - half[0], y - half[1]), "round,pad=0,rounding_size=0.08"
-        ax.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=round_, fc=color, ec="none", alpha=0.18))
+        for face, alpha in ((PAPER, 1.0), (color, 0.18)):  # what lies behind a box is hidden
+            look = {"boxstyle": round_, "fc": face, "ec": "none", "alpha": alpha, "zorder": 2}
+            ax.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], **look))
         ax.text(x, y - 0.1, title, ha="center", va="center", fontsize=size, weight="bold")
         ax.text(x, y + 0.14, shape, ha="center", va="center", fontsize=0.82 * size, color=INK)
     ax.set_xlim(-0.5, steps - 0.5)
-    ax.set_ylim(highest + 0.5, lowest - 0.5)
-    ax.set_yticks(range(len(strides)), [f"1/{stride}" if stride > 1 else "1" for stride in strides])
+    ax.set_ylim(highest + (0.5 if all(straights) else 0.8), lowest - 0.5)
+    said_of = {0: "lists", 1: "1"}
+    ax.set_yticks(range(len(strides)), [said_of.get(stride, f"1/{stride}") for stride in strides])
     ax.set_xticks([])
     ax.set_ylabel("size of the maps")
     ax.spines[:].set_visible(False)
@@ -366,14 +379,14 @@ def _layout(flow: Flow) -> tuple[dict[str, int], dict[str, float], list[int]]:
     """Where blocks stand: depth is the longest way from the image; a row holds what has one stride, twins spread out.
 
     Returns:
-        Depth and row by name, and the stride of each row.
+        Depth and row by name, and the stride of each row; 0 for lists, below all maps.
     """
     depth, row = {"image": 0}, {"image": 1.0}
     for name, block in flow.blocks.iterrows():
         before = [depth[source] for source, target in flow.edges if target == name and source in depth]
         depth[str(name)] = 1 + max(before, default=0)
-        row[str(name)] = float(2 ** np.log2(flow.size[0] / block["height"]).round())
-    strides = sorted(set(row.values()))
+        row[str(name)] = float(2 ** np.log2(flow.size[0] / block["height"]).round()) if block["width"] else 0.0
+    strides = sorted(set(row.values()), key=lambda stride: stride or np.inf)
     row = {name: float(strides.index(stride)) for name, stride in row.items()}
     twins: dict[tuple[int, float], list[str]] = {}
     for name in row:

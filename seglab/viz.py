@@ -155,6 +155,12 @@ def binary_colors(mask: ArrayLike | Tensor, color: str = ACCENT) -> NDArray[np.u
     return np.where(yes, np.array(hex_colors(color.lstrip("#"))[0], np.uint8), np.uint8(236))
 
 
+def soft_colors(share: ArrayLike | Tensor, color: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """A soft mask as a picture, uint8 (H, W, 3): from light grey where it is 0 to the colour where it is 1."""
+    part = np.asarray(share, np.float64).clip(0, 1)[..., None]
+    return np.rint(236 + (np.array(color) - 236) * part).astype(np.uint8)
+
+
 def instance_colors(instance: ArrayLike | Tensor) -> NDArray[np.uint8]:
     """Object numbers as colours, uint8 (H, W, 3): each object its own, what is no object light grey."""
     numbers = np.asarray(instance).astype(np.int64)

@@ -56,6 +56,21 @@ def test_segformer_gathers_all_stages(model_of):
     }
 
 
+def test_queries_of_mask2former_are_a_list_and_its_last_masks_count(model_of):
+    """Its mask predictor runs once before and once after each of three layers, and is drawn where it ends."""
+    decoder = "model.transformer_module.decoder"
+    blocks = ["model.pixel_level_module.decoder.mask_projection", f"{decoder}.layers.*", f"{decoder}.mask_predictor",
+              "class_predictor"]  # fmt: skip
+    found = anatomy.flow(model_of("mask2former_mini"), (64, 96), blocks)
+    assert {s for s, t in found.edges if t == f"{decoder}.mask_predictor"} == {blocks[0], f"{decoder}.layers.2"}
+    assert {s for s, t in found.edges if t == "class_predictor"} == {f"{decoder}.layers.2"}
+    shape = ["channels", "height", "width"]
+    assert found.blocks.loc[f"{decoder}.layers.2", shape].tolist() == [96, 20, 0]  # 20 vectors, sequence first
+    assert found.blocks.loc["class_predictor", shape].tolist() == [12, 20, 0]
+    assert found.blocks.loc[f"{decoder}.mask_predictor", shape].tolist() == [20, 16, 24]
+    assert "class_predictor 20 × 12" in charts.structure(found, level=3).alt
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_parts_add_up_to_the_whole(model_of, name):
     table, whole = anatomy.parts(model_of(name), (64, 96), BLOCKS[name]), cost(model_of(name), (64, 96))

@@ -146,6 +146,11 @@ def test_objects_have_colours_of_their_own(scene):
     assert (panoptic[stuff] == STREET.palette[scene.target[stuff]]).all()
 
 
+def test_a_soft_mask_goes_from_grey_to_its_colour():
+    rgb = viz.soft_colors(torch.tensor([[0.0, 0.5, 1.0, 1.2]]), (36, 236, 0))
+    assert rgb.tolist() == [[[236, 236, 236], [136, 236, 118], [36, 236, 0], [36, 236, 0]]]
+
+
 def test_broken_labels_are_white():
     assert viz.label_colors(np.array([[3, 77, 255]]), STREET).tolist() == [[[128, 64, 128], [255, 255, 255], [0, 0, 0]]]
 
