@@ -361,8 +361,8 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
         x, y = depth[name], row[name]
         corner, round_ = (x - half[0], y - half[1]), "round,pad=0,rounding_size=0.08"
         for face, alpha in ((PAPER, 1.0), (color, 0.18)):  # what lies behind a box is hidden
-            look = {"boxstyle": round_, "fc": face, "ec": "none", "alpha": alpha, "zorder": 2}
-            ax.add_patch(FancyBboxPatch(corner, 2 * half[0], 2 * half[1], **look))
+            box = FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=round_, fc=face, ec="none", alpha=alpha)
+            ax.add_patch(box).set_zorder(2)
         ax.text(x, y - 0.1, title, ha="center", va="center", fontsize=size, weight="bold")
         ax.text(x, y + 0.14, shape, ha="center", va="center", fontsize=0.82 * size, color=INK)
     ax.set_xlim(-0.5, steps - 0.5)
