@@ -3,7 +3,7 @@
 Everything is measured on a real forward or backward pass of the module itself; nothing here knows an architecture.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -126,6 +126,28 @@ def outputs_of(model: SegModel, images: Tensor, blocks: Sequence[str]) -> dict[s
     with _hooked(_chosen(model.net, blocks), look), torch.no_grad():
         model.eval()(images)
     return {name: value.detach() for name, value in found.items()}
+
+
+@contextmanager
+def with_inputs(model: SegModel, changes: Mapping[str, Callable[..., tuple[Any, ...]]]) -> Iterator[None]:
+    """While it lasts, some blocks are given something else: a skip connection that is silent, or lets no gradient back.
+
+    Args:
+        changes: path below `model.net` → a function that takes the block's inputs and returns as many.
+
+    Raises:
+        ValueError: there is no such block.
+    """
+    blocks = {name: _chosen(model.net, [name])[name] for name in changes}  # all of them before any is touched
+    handles = [
+        block.register_forward_pre_hook(lambda _m, given, change=changes[name]: change(*given))
+        for name, block in blocks.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _chosen(net: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:

@@ -104,3 +104,17 @@ def stored_coverage() -> tuple[pd.DataFrame, pd.Series]:
     folder = results_dir()
     truth = pd.read_csv(folder / "coverage_truth.csv", index_col="what")["value"]
     return pd.read_csv(folder / "coverage.csv"), truth
+
+
+def stored_small_data() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The study of small data that `benchmarks/small_data.py` made: a U-Net mini trained on few and on many images.
+
+    Returns:
+        table: index data, images, augmented, seed, split; columns steps, miou, pixel_accuracy, the IoU of each class
+            under its name (NaN for classes of the other data set), minutes. Split "train" are images that were
+            trained on, "test" others.
+        facts: command, minutes in all, machine.
+    """
+    folder, keys = results_dir(), ["data", "images", "augmented", "seed", "split"]
+    facts: dict[str, Any] = json.loads((folder / "small_data.json").read_text(encoding="utf-8"))
+    return pd.read_csv(folder / "small_data.csv", index_col=keys), facts

@@ -122,6 +122,17 @@ def test_outputs_are_what_the_blocks_give():
     torch.testing.assert_close(found["1"], second(first(images)))
 
 
+def test_blocks_can_be_given_something_else():
+    first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
+    model, images = plain(first, second), torch.randn(1, 3, 8, 8)
+    before = model(images)
+    with anatomy.with_inputs(model, {"1": lambda x: (torch.zeros_like(x),)}):
+        assert (model(images) == second.bias[:, None, None]).all()
+    assert torch.equal(model(images), before)
+    with pytest.raises(ValueError, match="no block '2'"), anatomy.with_inputs(model, {"2": lambda x: (x,)}):
+        pass
+
+
 def test_blocks_that_are_not_there(model_of):
     with pytest.raises(ValueError, match=r"UNet has no block 'decode\.\*'; it begins with encoder, decoder"):
         anatomy.flow(model_of("unet_mini"), (32, 32), ["decode.*"])
