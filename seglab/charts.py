@@ -127,13 +127,17 @@ def reliability(counts: Counts | Mapping[str, Counts], width: float = 4.2) -> Fi
 
 
 @styled
-def lines(table: pd.DataFrame, xlabel: str, ylabel: str, width: float = 7.5, height: float = 3.2) -> Figure:
-    """One line a column over the index."""
+def lines(
+    table: pd.DataFrame, xlabel: str, ylabel: str, width: float = 7.5, height: float = 3.2,
+    classes: ClassSet | None = None,
+) -> Figure:  # fmt: skip
+    """One line a column over the index; a column named after one of `classes` has its colour."""
+    colors = dict(zip(classes.names, classes.palette / 255, strict=False)) if classes else {}
     ends = {c: s.dropna() for c, s in table.items()}
     said = "; ".join(f"{c} from {s.iloc[0]:.3g} to {s.iloc[-1]:.3g}" for c, s in ends.items() if len(s))
     fig, ax = figure(width, height, f"{ylabel} over {xlabel}: {said}.")
     for name, column in table.items():
-        ax.plot(table.index, column, label=str(name))
+        ax.plot(table.index, column, label=str(name), color=colors.get(name))
     if pd.api.types.is_integer_dtype(table.index):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel=xlabel, ylabel=ylabel)

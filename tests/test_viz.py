@@ -11,6 +11,7 @@ from PIL import Image
 
 from seglab import CLASS_SETS, charts, toytown, viz
 from seglab.metrics import calibration_counts, confusion_matrix, iou_per_class
+from seglab.style import SERIES
 
 STREET = CLASS_SETS["street"]
 
@@ -120,6 +121,13 @@ def test_histograms_say_the_middle_of_each():
     figure = charts.histograms({"a": np.arange(1001), "b": np.zeros(5)}, label="x")
     assert figure.alt == "Histograms of x; the middle 95% of each: a 25.000 to 975.000; b 0.000 to 0.000."
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["a: 25.000 to 975.000", "b: 0.000 to 0.000"]
+
+
+def test_lines_named_after_classes_have_their_colours():
+    figure = charts.lines(pd.DataFrame({"sky": [1, 2], "mean": [2, 1]}), "x", "y", classes=STREET)
+    sky, mean = (line.get_color() for line in figure.axes[0].lines)
+    assert [round(255 * c) for c in sky] == list(STREET.colors[0])
+    assert mean == SERIES[0]  # the first of its own
 
 
 def test_reliability_names_models_and_their_error():
