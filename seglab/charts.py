@@ -137,7 +137,7 @@ def lines(
     said = "; ".join(f"{c} from {s.iloc[0]:.3g} to {s.iloc[-1]:.3g}" for c, s in ends.items() if len(s))
     fig, ax = figure(width, height, f"{ylabel} over {xlabel}: {said}.")
     for name, column in table.items():
-        ax.plot(table.index, column, label=str(name), color=colors.get(name))
+        ax.plot(table.index, column, label=str(name), color=colors.get(str(name)))
     if pd.api.types.is_integer_dtype(table.index):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel=xlabel, ylabel=ylabel)
