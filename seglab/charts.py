@@ -1,6 +1,6 @@
 """Charts of measured values: classes, runs, trainings, intervals. Colours and descriptions as in `style`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -323,6 +323,28 @@ def histograms(
 
 
 @styled
+def paths(stops: Sequence[str], routes: Mapping[str, Sequence[int]], width: float = 9.5) -> Figure:
+    """Ways through a course, drawn like the lines of a tram: stops from left to right, a line a route.
+
+    Args:
+        stops: names.
+        routes: name → places of its stops, rising.
+    """
+    said = "; ".join(f"{name}: {', '.join(stops[i] for i in chosen)}" for name, chosen in routes.items())
+    fig, ax = figure(width, 0.55 * len(routes) + 1.5, f"Ways through the course. {said}.")
+    for row, (chosen, color) in enumerate(zip(routes.values(), SERIES, strict=False)):
+        ax.plot([chosen[0], chosen[-1]], [row, row], color=color, lw=4, solid_capstyle="round", alpha=0.35)
+        ax.plot(chosen, [row] * len(chosen), "o", ms=10, color=PAPER, mec=color, mew=3)
+    ax.set_yticks(range(len(routes)), routes)
+    ax.set_xticks(range(len(stops)), stops, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set(xlim=(-0.6, len(stops) - 0.4), ylim=(len(routes) - 0.5, -0.6))
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.grid(axis="x")
+    return fig
+
+
+@styled
 def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1, width: float = 9.5) -> Figure:
     """A model's blocks as they run: from left to right by depth, from top to bottom by stride.
 
@@ -372,6 +394,8 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
     ax.set_xlim(-0.5, steps - 0.5)
     ax.set_ylim(highest + (0.5 if all(straights) else 0.8), lowest - 0.5)
     said_of = {0: "lists", 1: "1"}
+    if ((blocks["height"] == 1) & (blocks["width"] == 1)).any():
+        said_of[max(strides)] = "1 × 1"  # a whole image in one vector is no map
     ax.set_yticks(range(len(strides)), [said_of.get(stride, f"1/{stride}") for stride in strides])
     ax.set_xticks([])
     ax.set_ylabel("size of the maps")

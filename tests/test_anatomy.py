@@ -49,6 +49,11 @@ def test_lraspp_looks_twice(model_of):
     assert ("classifier.scale", "classifier.high_classifier") in edges
 
 
+def test_what_has_seen_the_whole_image_stands_in_a_row_of_its_own(model_of):
+    drawn = charts.structure(anatomy.flow(model_of("lraspp_mini"), (64, 96), BLOCKS["lraspp_mini"]))
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["1", "1/8", "1/16", "1 × 1"]
+
+
 def test_segformer_gathers_all_stages(model_of):
     edges = anatomy.flow(model_of("segformer_mini"), (64, 96), BLOCKS["segformer_mini"]).edges
     assert {s for s, t in edges if t == "decode_head.linear_fuse"} == {
