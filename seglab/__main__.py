@@ -85,13 +85,21 @@ def datasets(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="One model, with everything that is known about it.")] = None,
+    card: Annotated[Path | None, typer.Option(metavar="FILE", help="Write that as JSON, for other programs.")] = None,
 ) -> None:
     """List the models, and which of their weights are here."""
+    import json
     import textwrap
 
     from seglab import cards
 
     with _plain_errors():
+        if card:
+            if name is None:
+                raise ValueError("a card is of one model; name it: seglab models NAME --card FILE")
+            card.write_text(json.dumps(cards.export(name), indent=2) + "\n", encoding="utf-8")
+            typer.echo(f"the card of {name} is in {card}")
+            return
         if name is None:
             rows = cards.table().round({"params": 2, "gmacs": 2, "miou": 3})
             typer.echo(rows.to_string(na_rep="–"))

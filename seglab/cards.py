@@ -1,5 +1,6 @@
-"""What is known about models, to look at: a table of all, a page of each."""
+"""What is known about models: a table of all, a page of each to look at, a card of each for other programs."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -41,9 +42,7 @@ def page(name: str) -> dict[str, list[str]]:
     Raises:
         ValueError: there is no such model.
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    spec = MODELS[name]
+    spec = _spec(name)
     height, width = spec.size or (0, 0)
     said = [
         f"{spec.title}, built by {spec.library}", spec.paper,
@@ -52,6 +51,33 @@ def page(name: str) -> dict[str, list[str]]:
         f"{spec.gmacs} · 10⁹ multiply-accumulates, twice as many FLOPs, for an image of {height}×{width}",
     ]  # fmt: skip
     return {name: said} | {f"{name}:{weights}": _lines(spec, weights) for weights in spec.weights}
+
+
+def export(name: str) -> dict[str, Any]:
+    """The card of a model: what `page` says, for other programs. JSON-ready.
+
+    Returns:
+        Keys model, title, family, library, paper, year, params, macs, flops, size (h, w) that they are counted for;
+        and weights: name → their row in `MODELS`, classes by name, and for a mini what was measured.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    spec = _spec(name)
+    macs = round((spec.gmacs or 0) * 1e9)
+    facts = {key: getattr(spec, key) for key in ("title", "family", "library", "paper", "year", "params")}
+    weights = {
+        key: asdict(row) | {"names": list(CLASS_SETS[row.classes].names) if row.classes else None, "here": here}
+        | {"card": card(name, key)}
+        for key, row in spec.weights.items() for here in [is_here(spec, key)]
+    }  # fmt: skip
+    return {"model": name} | facts | {"macs": macs, "flops": 2 * macs, "size": spec.size, "weights": weights}
+
+
+def _spec(name: str) -> ModelSpec:
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    return MODELS[name]
 
 
 def is_here(spec: ModelSpec, weights: str) -> bool:

@@ -14,8 +14,10 @@ from pathlib import Path
 from time import perf_counter
 
 import nbformat
+import pandas as pd
 from nbformat import NotebookNode
 
+from seglab.lab import numbered
 from seglab.places import project_root
 
 MAX_CODE_CELLS = 40
@@ -138,6 +140,30 @@ def _problems(nb: NotebookNode, code: list[NotebookNode]) -> Iterator[str]:
             yield f"code cell {number} holds an error"
         if "solution" in tags(cell) and not cell.metadata.get("jupyter", {}).get("source_hidden"):
             yield f"code cell {number} is a solution that is not hidden"
+
+
+def course(folder: Path) -> pd.DataFrame:
+    """The notebooks of a folder in their order, as their first cells describe them: a row each.
+
+    Returns:
+        Index: the number in the file's name, as "04". Columns file, title, question (without its asterisks), and
+        minutes, which are for reading, not for running.
+    """
+    rows = [(path.name[:2], path.name, *_opening(read(path))) for path in numbered(folder)]
+    columns = ["number", "file", "title", "question", "minutes"]
+    return pd.DataFrame(rows, columns=columns).set_index("number")
+
+
+def _opening(nb: NotebookNode) -> tuple[str, str, int]:
+    first = nb.cells[0].source if nb.cells else ""
+    title = re.search(r"(?m)^# (?:\d\d · )?(.+)$", first)
+    question = re.search(r"(?m)^\*\*(.+\?)\*\*$", first)
+    minutes = re.search(r"(\d+) minutes", first)
+    return (
+        title[1] if title else "",
+        question[1] if question else "",
+        int(minutes[1]) if minutes else 0,
+    )
 
 
 def tags(cell: NotebookNode) -> list[str]:

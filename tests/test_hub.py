@@ -9,11 +9,11 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
 from huggingface_hub import constants
 from server import send, serving, whole
+from standins import CLOSED, pictures, saved, says, taught, transformers_files, use_caches, use_hub
 from torch.nn import functional as F
 from torchvision.models import get_model_weights
 from typer.testing import CliRunner
@@ -28,38 +28,9 @@ from seglab.train import Recipe, fit
 
 LRASPP, SEGFORMER, UNET = "lraspp_mobilenet_v3_large", "segformer_b0", "unet_resnet34"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CLOSED = "http://127.0.0.1:9"
 
 
 # --- stand-ins ----------------------------------------------------------------------------------------------------
-
-
-def taught(name, known, classes, steps):
-    """A few steps on vertical stripes of several classes; then it says at least two things."""
-    torch.manual_seed(0)  # of its first weights, whatever ran before
-    model = load_model(name, weights=None, classes=known, device="cpu")
-    images, target = pictures(), torch.zeros(2, 64, 64, dtype=torch.long)
-    for i, index in enumerate(classes):
-        target[..., 16 * i : 16 * (i + 1)] = index
-    optimizer = torch.optim.AdamW(model.train().parameters(), lr=2e-3)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        model.loss(images, target, cross_entropy).backward()
-        optimizer.step()
-    model.eval()
-    assert len(says(model, images).unique()) > 1
-    return model
-
-
-@torch.inference_mode()
-def says(model, images):
-    return model(images).argmax(dim=1)
-
-
-def pictures():
-    """Four vertical stripes, one brighter than the other."""
-    noise = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    return noise + 3 * torch.arange(4).repeat_interleave(16)
 
 
 @pytest.fixture(scope="module")
@@ -74,28 +45,6 @@ def segformer():
     """SegFormer-B0 for ADE20K, and its files as transformers writes them, under the keys of 2021."""
     model = taught(SEGFORMER, "ade20k", [2, 4, 6, 20], steps=8)
     return model, transformers_files(model)
-
-
-def saved(state):
-    import io
-
-    file = io.BytesIO()
-    torch.save(state, file)
-    return file.getvalue()
-
-
-def transformers_files(model, **changes):
-    import tempfile
-
-    labels = [name if name != "bed" else "bed " for name in model.classes.names]  # as it is published
-    model.net.config.id2label = dict(enumerate(labels))
-    with tempfile.TemporaryDirectory() as folder:
-        model.net.save_pretrained(folder)
-        files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-    config = json.loads(files["config.json"]) | changes
-    mean, std = [0.48500001430511475, 0.456, 0.406], [0.229, 0.224, 0.225]
-    prepared = json.dumps({"image_mean": mean, "image_std": std}).encode()
-    return files | {"config.json": json.dumps(config).encode(), "preprocessor_config.json": prepared}
 
 
 # --- servers and caches -------------------------------------------------------------------------------------------
@@ -118,17 +67,6 @@ def caches(tmp_path, monkeypatch):
             if row.source == "COCO_WITH_VOC_LABELS_V1":
                 official = get_model_weights(spec.name)[row.source].value
                 monkeypatch.setattr(official, "url", f"{CLOSED}/{Path(official.url).name}")
-
-
-def use_caches(folder, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "huggingface"))
-
-
-def use_hub(base, monkeypatch):
-    monkeypatch.setattr(constants, "ENDPOINT", base)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", base + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr(huggingface_hub.file_exists.__self__, "endpoint", base)
 
 
 def serve_torchvision(server, monkeypatch, name, body, answer=whole):

@@ -183,3 +183,18 @@ def test_command_line_tidies_once(tmp_path, capsys):
     path.write_text(path.read_text().replace('"execution_count": 1', '"execution_count": 2'))
     assert notebooks._main(["check", str(path)]) == 1
     assert "not run from top to bottom" in capsys.readouterr().out
+
+
+def test_the_course_as_its_first_cells_tell_it(tmp_path):
+    first = "# 03 · A title: and more\n\n**One question?**\n\n**You will learn to** ask.\n\n*About 25 minutes.*"
+    nb = new_notebook(cells=[nbformat.v4.new_markdown_cell(first)])
+    nbformat.write(nb, tmp_path / "03_title.ipynb")
+    table = notebooks.course(tmp_path)
+    assert list(table.loc["03"]) == ["03_title.ipynb", "A title: and more", "One question?", 25]
+
+
+def test_every_notebook_of_the_course_tells_it():
+    table = notebooks.course(NOTEBOOKS[0].parent)
+    assert len(table) == len(NOTEBOOKS)
+    assert (table[["title", "question"]] != "").all(axis=None)
+    assert (table["minutes"] >= 5).all()

@@ -47,6 +47,7 @@ def all_figures(scene) -> dict[str, viz.Figure]:
         "reliability, two": charts.reliability({"a": counts, "b": counts}),
         "dots": charts.dots(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"])),
         "histograms": charts.histograms({"a": np.linspace(0, 1, 99), "b": np.linspace(-1, 1, 99)}, zero=True),
+        "paths": charts.paths(["a", "b", "c"], {"short": [0, 2], "long": [0, 1, 2]}),
         "lines": charts.lines(pd.DataFrame({"loss": [2.0, 1.0], "mIoU": [0.1, 0.4]}), "epoch", "value"),
     }
 
@@ -123,6 +124,13 @@ def test_histograms_say_the_middle_of_each():
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["a: 25.000 to 975.000", "b: 0.000 to 0.000"]
 
 
+def test_paths_stop_where_they_say():
+    figure = charts.paths(["start", "detour", "end"], {"short": [0, 2], "long": [0, 1, 2]})
+    assert figure.alt == "Ways through the course. short: start, end; long: start, detour, end."
+    stops = [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [list(row) for row in stops] == [[0, 2], [0, 1, 2]]
+
+
 def test_lines_named_after_classes_have_their_colours():
     figure = charts.lines(pd.DataFrame({"sky": [1, 2], "mean": [2, 1]}), "x", "y", classes=STREET)
     sky, mean = (line.get_color() for line in figure.axes[0].lines)
@@ -157,6 +165,17 @@ def test_objects_have_colours_of_their_own(scene):
 def test_a_soft_mask_goes_from_grey_to_its_colour():
     rgb = viz.soft_colors(torch.tensor([[0.0, 0.5, 1.0, 1.2]]), (36, 236, 0))
     assert rgb.tolist() == [[[236, 236, 236], [136, 236, 118], [36, 236, 0], [36, 236, 0]]]
+
+
+def test_a_spotlight_leaves_the_image_where_it_is_highest_and_dims_the_rest():
+    image = np.full((3, 4, 8), 200, np.uint8)
+    drawn = viz.spotlights(image, {"a": (torch.tensor([[0.0, 2.0]]), (1, 6)), "b": (np.ones((2, 2)), None)})
+    first, second = (ax.images[0].get_array() for ax in drawn.axes[:2])
+    assert (first[:, :4] == 50).all()  # a quarter of its brightness
+    assert (first[:, 4:] == 200).all()
+    assert (second == 200).all()
+    assert [len(ax.lines) for ax in drawn.axes[:2]] == [2, 0]  # a ring, in two colours
+    assert "a: 50 % of the picture" in drawn.alt
 
 
 def test_broken_labels_are_white():
