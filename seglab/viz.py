@@ -187,6 +187,37 @@ def label_colors(mask: ArrayLike | Tensor, classes: ClassSet) -> NDArray[np.uint
     return rgb
 
 
+@styled
+def spotlights(
+    image: Any, maps: Mapping[str, tuple[ArrayLike | Tensor, tuple[int, int] | None]], columns: int = 0,
+    width: float = 9.5,
+) -> Figure:  # fmt: skip
+    """An image, lit where a map is high: where a place looks, or what reaches it.
+
+    Args:
+        image: uint8 (3, H, W) or (H, W, 3).
+        maps: title → float (h, w) ≥ 0, of any size, brightest where it is highest; and the pixel (row, column) that it
+            belongs to, which gets a ring, or None.
+        columns: at most so many in a row; by default all, up to four.
+    """
+    pixels = _hwc(image).astype(np.float64)
+    dark = 0.25 * pixels.mean(axis=-1, keepdims=True)
+    lit, said = {}, []
+    for title, (values, _) in maps.items():
+        light = np.asarray(values, np.float64) / max(float(np.max(np.asarray(values))), 1e-12)
+        y, x = (np.arange(n) * m // n for n, m in zip(pixels.shape[:2], light.shape, strict=True))
+        spot = light[y][:, x, None]
+        lit[title] = (dark + (pixels - dark) * spot).astype(np.uint8)
+        bright = percent(float((light > 0.5).mean()))
+        said.append(f"{title}: {bright} of the picture at least half as bright as its peak")
+    fig = pictures(lit, columns, f"An image, lit where a map is high. {'; '.join(said)}.", width)
+    for ax, (_, place) in zip(fig.axes, maps.values(), strict=False):
+        if place is not None:
+            ax.plot(place[1], place[0], "o", ms=9, mfc="none", mec="white", mew=3.4)
+            ax.plot(place[1], place[0], "o", ms=9, mfc="none", mec=ACCENT, mew=1.8)
+    return fig
+
+
 # Values -----------------------------------------------------------------------------------------------
 
 
