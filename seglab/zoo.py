@@ -86,7 +86,37 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
         },
     }  # fmt: skip
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (zoo_dir() / "README.md").write_text(readme(), encoding="utf-8")
     return card
+
+
+def readme() -> str:
+    """The page of the zoo, from its cards."""
+    rows = []
+    for path in sorted(zoo_dir().glob("*-*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        measured, run = found["measured"], found["run"]
+        seeds = " · ".join(f"{miou:.3f}" for miou in measured["miou of each seed"])
+        epochs = f"{run['epochs']} epochs in {found['minutes']:.0f} minutes"
+        name, size = f"{found['model']}:{found['weights']}", f"{found['bytes'] / 1e6:.1f} MB"
+        rows.append(f"| {name} | {measured['data']} | {seeds} | {epochs} | {size} |\n")
+    return _README + "".join(rows)
+
+
+_README = """# Trained weights
+
+The minis' weights travel with the project, so that everything runs without a network. Beside each file lies its card:
+the command and the seed that made it, what it was trained on and how long, and what `seglab evaluate` measured with
+these very weights, which are rounded to half precision. `recipes.toml` has all commands; `python -m seglab.zoo train`
+runs them, `python -m seglab.zoo publish` writes weights, cards and this page. The counts behind the numbers, of every
+training seed, are in the `.sqlite` files, which `Results.open` reads.
+
+Trainings ran on two busy cores beside other work; minutes say what to expect, not what a quiet machine needs. On
+CamVid, `val` also chose the epoch, and it is one clip of seven seconds: good for choosing, not for claims.
+
+| weights | judged on | mIoU, a training seed each | training | size |
+|---|---|---|---|---|
+"""
 
 
 def _round(run: Path) -> Path:

@@ -9,7 +9,7 @@ from seglab import MODELS, Results, evaluate, load_dataset, load_model
 from seglab.checkpoints import read_checkpoint
 from seglab.system import sha256_file
 from seglab.weights import zoo_dir
-from seglab.zoo import SEEDS, command, recipes, stored_counts
+from seglab.zoo import SEEDS, command, readme, recipes, stored_counts
 
 CARDS = sorted(path.stem for path in zoo_dir().glob("*-*.json"))
 
@@ -33,6 +33,11 @@ def test_a_recipe_is_a_command(tmp_path):
 
 def test_the_zoo_is_small():
     assert sum(path.stat().st_size for path in zoo_dir().iterdir()) < 48e6
+
+
+def test_the_page_is_what_the_cards_say():
+    assert (zoo_dir() / "README.md").read_text(encoding="utf-8") == readme()
+    assert all(f"| {card.replace('-', ':', 1)} |" in readme() for card in CARDS)
 
 
 @pytest.mark.parametrize("card", CARDS)
