@@ -3,9 +3,10 @@
     python benchmarks/small_data.py        about a quarter of an hour on one core; goes on where it was interrupted
 
 A U-Net mini is trained from scratch on 10, on 50 and on all 1200 training scenes of Toytown at 96×128, and on 10
-without augmentation; and where `SEGLAB_DATA` has the membrane set, on 2, 5 and all of its training slices. Every
-training takes the same number of steps: few images come round more often. The seed decides the first weights, the
-crops, and which the few images are. The last weights are judged: choosing an epoch would take labelled images, too.
+without augmentation; and where `SEGLAB_DATA` has the membrane set, on 2, 5 and all of its training slices. Beside it an
+FCN mini, on 10 scenes and on all. Every training takes the same number of steps: few images come round more often. The
+seed decides the first weights, the crops, and which the few images are. The last weights are judged: choosing an epoch
+would take labelled images, too.
 
 - `data/results/small_data.csv`: for each training a row on its own images (at most 50 of them, split "train") and one
   on images that it never saw (split "test");
@@ -20,14 +21,15 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from losses import count
 from tqdm.auto import tqdm
 
 from seglab import CLASS_SETS, load_dataset, load_model
 from seglab.data import SegmentationDataset
-from seglab.metrics import iou_per_class, mean_iou, pixel_accuracy
+from seglab.masks import to_mask
+from seglab.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from seglab.stored import results_dir
 from seglab.train import Recipe, fit
+from seglab.transforms import to_batch
 
 EPOCH = 1200  # images; few are repeated until they are as many
 TOYTOWN = Recipe(epochs=2, batch=4, size=(96, 128), loss="dice", precision="bfloat16")
@@ -37,13 +39,14 @@ RECIPES = {
 }
 NOT_AUGMENTED = {"scale": (1.0, 1.0), "flip": 0.0, "jitter": 0.0}
 ALL = 0
-Run = tuple[str, int, bool, int]  # data, images, augmented, seed
+Run = tuple[str, str, int, bool, int]  # model, data, images, augmented, seed
 SETTINGS = [
-    ("toytown", 10, False), ("toytown", 10, True), ("toytown", 50, True), ("toytown", ALL, True),
-    ("membrane", 2, True), ("membrane", 5, True), ("membrane", ALL, True),
+    ("unet_mini", "toytown", 10, False), ("unet_mini", "toytown", 10, True), ("unet_mini", "toytown", 50, True),
+    ("unet_mini", "toytown", ALL, True), ("fcn_mini", "toytown", 10, True), ("fcn_mini", "toytown", ALL, True),
+    ("unet_mini", "membrane", 2, True), ("unet_mini", "membrane", 5, True), ("unet_mini", "membrane", ALL, True),
 ]  # fmt: skip
 SEEDS = 2
-KEYS = ["data", "images", "augmented", "seed"]
+KEYS = ["model", "data", "images", "augmented", "seed"]
 NAMES = [*CLASS_SETS["street"].names, *CLASS_SETS["membrane"].names]
 
 
@@ -62,25 +65,25 @@ def images_of(data: str, split: str) -> SegmentationDataset:
 def runs() -> list[Run]:
     """Seed by seed, so that an unfinished study has as many of each; without data that are not here."""
     found = []
-    for data, images, augmented in SETTINGS:
+    for model, data, images, augmented in SETTINGS:
         try:
             total = len(images_of(data, "train"))
         except ValueError as error:
             print(f"{data} is left out: {error}")
         else:
-            found.append((data, images or total, augmented))
+            found.append((model, data, images or total, augmented))
     return [(*setting, seed) for seed in range(SEEDS) for setting in found]
 
 
 def train(run: Run, folder: Path) -> pd.DataFrame:
     """One training: its rows of the table."""
-    data, images, augmented, seed = run
+    name, data, images, augmented, seed = run
     everything, unseen = images_of(data, "train"), images_of(data, "test" if data == "toytown" else "val")
     few = everything.subset([(seed * images + i) % len(everything) for i in range(images)])
     recipe = replace(RECIPES[data], seed=seed, **({} if augmented else NOT_AUGMENTED))
-    out = folder / f"{data}-{images}-{'augmented' if augmented else 'plain'}-{seed}"
+    out = folder / f"{name}-{data}-{images}-{'augmented' if augmented else 'plain'}-{seed}"
     torch.manual_seed(seed)
-    model = load_model("unet_mini", weights=None, classes=few.classes, device="cpu")
+    model = load_model(name, weights=None, classes=few.classes, device="cpu")
     again = few.subset([i % images for i in range(EPOCH)])
     fit(model, again, unseen.subset(range(4)), recipe, out, progress=False)  # its validation decides nothing here
     last = load_model(out / "last.safetensors", device="cpu")
@@ -93,6 +96,18 @@ def train(run: Run, folder: Path) -> pd.DataFrame:
         rows.append(common | row | dict(zip(few.classes.names, iou_per_class(counts).tolist(), strict=True)))
     table = pd.DataFrame(rows).assign(minutes=said["minutes"])
     return table.reindex(columns=[*KEYS, "split", "steps", "miou", "pixel_accuracy", *NAMES, "minutes"])
+
+
+@torch.inference_mode()
+def count(model: torch.nn.Module, dataset: SegmentationDataset) -> torch.Tensor:
+    """Counts over a data set, in float32 and at the size of its images: int64 (K, K)."""
+    total = torch.zeros(len(dataset.classes), len(dataset.classes), dtype=torch.int64)
+    for i in range(0, len(dataset), 10):
+        samples = [dataset[k] for k in range(i, min(i + 10, len(dataset)))]
+        targets = torch.stack([sample.target for sample in samples])
+        masks = to_mask(model(to_batch([sample.image for sample in samples])), size=targets.shape[-2:])
+        total += confusion_matrix(masks, targets, len(dataset.classes))
+    return total
 
 
 def finished(path: Path) -> set[Run]:
@@ -131,7 +146,7 @@ def main() -> None:
         add(path, train(run, folder))
         note(path, max(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime))
     table = pd.read_csv(path)
-    print(table.pivot_table("miou", KEYS[:3], "split", ["mean", "min", "max"]).round(3).to_string())
+    print(table.pivot_table("miou", KEYS[:4], "split", ["mean", "min", "max"]).round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -364,7 +364,13 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
     said = [f"{called[name]} {shape}".replace("\n", " ") for name, shape in shapes.items()]
     lowest, highest = min(row.values()), max(row.values())
     alt = f"Blocks and what they give, channels × height × width: {'; '.join(said)}."
-    fig, ax = figure(width, 0.62 * (highest - lowest + 1) + 0.7, alt)
+    room = 0.72 * 72 * (width - 0.6) / steps  # points across a box
+    titles, one_line = ["image", *called.values()], ["3 × 999 × 999", *shapes.values()]
+    tall = _fitting(room, titles, one_line) < 7  # the channels get a line of their own
+    if tall:
+        shapes = {name: shape.replace(" × ", " ×\n", 1) for name, shape in shapes.items()}
+    size = _fitting(room, titles, list(shapes.values()))
+    fig, ax = figure(width, (0.78 if tall else 0.62) * (highest - lowest + 1) + 0.7, alt)
     group_of = {str(name): tuple(name.split(".")[:level]) for name in blocks.index}
     groups = list(dict.fromkeys(group_of.values()))
     half, straights = (0.36, 0.3), []
@@ -379,18 +385,17 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
         ax.annotate("", end, start, zorder=1, arrowprops={
             "arrowstyle": "-|>", "color": SOFT, "lw": 1, "shrinkA": 0, "shrinkB": 0,
             "connectionstyle": f"arc3,rad={bend}"})  # fmt: skip
-    boxes = {"image": ("image", f"3 × {flow.size[0]} × {flow.size[1]}", SOFT)}
+    boxes = {"image": ("image", f"3 ×{chr(10) if tall else ' '}{flow.size[0]} × {flow.size[1]}", SOFT)}
     for name, shape in shapes.items():
         boxes[str(name)] = (called[str(name)], shape, SERIES[groups.index(group_of[str(name)]) % len(SERIES)])
-    size = min(8.5, 6.6 * width / steps)
     for name, (title, shape, color) in boxes.items():
         x, y = depth[name], row[name]
         corner, round_ = (x - half[0], y - half[1]), "round,pad=0,rounding_size=0.08"
         for face, alpha in ((PAPER, 1.0), (color, 0.18)):  # what lies behind a box is hidden
             box = FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=round_, fc=face, ec="none", alpha=alpha)
             ax.add_patch(box).set_zorder(2)
-        ax.text(x, y - 0.1, title, ha="center", va="center", fontsize=size, weight="bold")
-        ax.text(x, y + 0.14, shape, ha="center", va="center", fontsize=0.82 * size, color=INK)
+        ax.text(x, y - (0.17 if tall else 0.1), title, ha="center", va="center", fontsize=size, weight="bold")
+        ax.text(x, y + (0.09 if tall else 0.14), shape, ha="center", va="center", fontsize=0.82 * size, color=INK)
     ax.set_xlim(-0.5, steps - 0.5)
     ax.set_ylim(highest + (0.5 if all(straights) else 0.8), lowest - 0.5)
     said_of = {0: "lists", 1: "1"}
@@ -401,6 +406,12 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
     ax.set_ylabel("size of the maps")
     ax.spines[:].set_visible(False)
     return fig
+
+
+def _fitting(room: float, titles: Sequence[str], shapes: Sequence[str]) -> float:
+    """The size of bold titles, and of shapes at 0.82 of it, that fits into so many points; at most 8.5."""
+    titles, shapes = ([line for text in texts for line in text.splitlines()] for texts in (titles, shapes))
+    return min(8.5, room / max(0.72 * max(map(len, titles)), 0.82 * 0.6 * max(map(len, shapes))))
 
 
 def _layout(flow: Flow) -> tuple[dict[str, int], dict[str, float], list[int]]:

@@ -107,14 +107,14 @@ def stored_coverage() -> tuple[pd.DataFrame, pd.Series]:
 
 
 def stored_small_data() -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The study of small data that `benchmarks/small_data.py` made: a U-Net mini trained on few and on many images.
+    """The study of small data that `benchmarks/small_data.py` made: minis trained on few and on many images.
 
     Returns:
-        table: index data, images, augmented, seed, split; columns steps, miou, pixel_accuracy, the IoU of each class
-            under its name (NaN for classes of the other data set), minutes. Split "train" are images that were
-            trained on, "test" others.
+        table: index model, data, images, augmented, seed, split; columns steps, miou, pixel_accuracy, the IoU of
+            each class under its name (NaN for classes of the other data set), minutes. Split "train" are images that
+            were trained on, "test" others.
         facts: command, minutes in all, machine.
     """
-    folder, keys = results_dir(), ["data", "images", "augmented", "seed", "split"]
+    folder, keys = results_dir(), ["model", "data", "images", "augmented", "seed", "split"]
     facts: dict[str, Any] = json.loads((folder / "small_data.json").read_text(encoding="utf-8"))
     return pd.read_csv(folder / "small_data.csv", index_col=keys), facts

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
 from seglab import anatomy, charts, load_model
@@ -88,6 +89,21 @@ def test_the_structure_can_be_drawn_and_described(model_of, name):
     drawn = charts.structure(anatomy.flow(model_of(name), (64, 96), BLOCKS[name]), {"classifier": "head"})
     assert drawn.alt.startswith("Blocks and what they give")
     assert drawn.png().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["unet_mini", "deeplabv3_mini"])
+def test_what_stands_in_a_box_fits_into_it_and_can_be_read(model_of, name):
+    """The U-Net has the most boxes in a row: their channels get a line of their own."""
+    drawn = charts.structure(anatomy.flow(model_of(name), (192, 256), BLOCKS[name]), {"classifier": "1×1"})
+    FigureCanvasAgg(drawn).draw()
+    boxes = [patch.get_window_extent() for patch in drawn.axes[0].patches]
+    for text in drawn.axes[0].texts:
+        if text.get_text():  # not an arrow
+            extent = text.get_window_extent()
+            assert any(
+                b.x0 <= extent.x0 and extent.x1 <= b.x1 and b.y0 <= extent.y0 and extent.y1 <= b.y1 for b in boxes
+            )
+            assert text.get_fontsize() >= 5.5
 
 
 def plain(*layers: nn.Module):

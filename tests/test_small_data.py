@@ -26,7 +26,7 @@ def tiny(monkeypatch):
 
 def test_few_images_take_as_many_steps_as_many(tiny, tmp_path):
     path = tmp_path / "small.csv"
-    for run in (("toytown", 2, True, 1), ("toytown", 4, False, 0)):
+    for run in (("unet_mini", "toytown", 2, True, 1), ("fcn_mini", "toytown", 4, False, 0)):
         rows = study.train(run, tmp_path)
         assert list(rows["split"]) == ["train", "test"]
         assert (rows["steps"] == 2).all()
@@ -34,12 +34,12 @@ def test_few_images_take_as_many_steps_as_many(tiny, tmp_path):
         once = path.read_bytes()
         study.add(path, rows)
         assert path.read_bytes() == once
-    assert study.finished(path) == {("toytown", 2, True, 1), ("toytown", 4, False, 0)}
-    ran = json.loads((tmp_path / "toytown-2-augmented-1" / "run.json").read_text())["run"]
+    assert study.finished(path) == {("unet_mini", "toytown", 2, True, 1), ("fcn_mini", "toytown", 4, False, 0)}
+    ran = json.loads((tmp_path / "unet_mini-toytown-2-augmented-1" / "run.json").read_text())["run"]
     assert ran["train"].startswith("toytown train 8 ")  # two scenes, four times each
-    plain = json.loads((tmp_path / "toytown-4-plain-0" / "run.json").read_text())["run"]
+    plain = json.loads((tmp_path / "fcn_mini-toytown-4-plain-0" / "run.json").read_text())["run"]
     assert (plain["flip"], plain["jitter"], plain["scale"]) == (0, 0, [1, 1])
-    study.note(path, tmp_path / "toytown-4-plain-0" / "run.json")
+    study.note(path, tmp_path / "fcn_mini-toytown-4-plain-0" / "run.json")
     assert json.loads(path.with_suffix(".json").read_text())["machine"]["threads"] > 0
 
 
@@ -50,8 +50,8 @@ def test_data_that_are_not_here_are_left_out(monkeypatch, capsys):
         return range(1200)
 
     monkeypatch.setattr(study, "images_of", only_toytown)
-    assert {data for data, *_ in study.runs()} == {"toytown"}
-    assert ("toytown", 1200, True, 0) in study.runs()
+    assert {data for _, data, *_ in study.runs()} == {"toytown"}
+    assert ("fcn_mini", "toytown", 1200, True, 0) in study.runs()
     assert "membrane is left out: not here" in capsys.readouterr().out
 
 
@@ -59,8 +59,8 @@ def test_data_that_are_not_here_are_left_out(monkeypatch, capsys):
 def test_what_is_stored_is_whole():
     table, facts = stored_small_data()
     assert (table["steps"] == table["steps"].iloc[0]).all()
-    assert table.groupby(["data", "images", "augmented"]).size().eq(2 * study.SEEDS).all()
-    toytown = table.loc["toytown"]
+    assert table.groupby(["model", "data", "images", "augmented"]).size().eq(2 * study.SEEDS).all()
+    toytown = table.xs("toytown", level="data")
     pd.testing.assert_series_equal(
         toytown["miou"], toytown[study.NAMES[:11]].mean(axis=1), check_names=False, atol=1e-4
     )
