@@ -11,6 +11,7 @@ Conventions, because tables differ in them:
 
 import weakref
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,22 +47,25 @@ class Cost:
         return 2 * self.macs
 
 
-@torch.no_grad()
 def cost(model: SegModel, size: tuple[int, int]) -> Cost:
-    """Count one forward pass.
+    """Count one forward pass in `eval()`, on tensors that have shapes and no values: nothing is computed.
+
+    A model of one's own whose operations depend on values is run once, on a black image.
 
     Args:
-        model: on the CPU or on a GPU; it is run once, in `eval()`.
+        model: left as it is.
         size: (h, w) of the network's input.
     """
-    training = [module for module in model.modules() if module.training]
-    model.eval()
     try:
-        with FlopCounterMode(display=False) as flops, _Alive() as memory:
-            model(torch.zeros(1, 3, *size, device=device_of(model)))
-    finally:
-        for module in training:
-            module.training = True
+        return _counted(deepcopy(model).to("meta").eval(), size)
+    except (RuntimeError, ValueError):
+        return _counted(deepcopy(model).eval(), size)
+
+
+@torch.no_grad()
+def _counted(model: SegModel, size: tuple[int, int]) -> Cost:
+    with FlopCounterMode(display=False) as flops, _Alive() as memory:
+        model(torch.zeros(1, 3, *size, device=device_of(model)))
     num_bytes = sum(w.numel() * w.element_size() for w in model.parameters())
     return Cost(size, count_parameters(model), flops.get_total_flops() // 2, num_bytes + memory.peak)
 

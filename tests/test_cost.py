@@ -58,6 +58,14 @@ def test_memory_that_is_let_go_is_counted_once():
     assert cost(wrap(Kept(False), MEMBRANE), (10, 10)).peak_bytes == FLOAT * 300 * (2 + 2)
 
 
+def test_a_model_whose_operations_depend_on_values():
+    class Asks(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(x) if x.sum() == 0 else x
+
+    assert cost(wrap(Asks(3, 2, 1), MEMBRANE), (10, 10)).macs == 600
+
+
 @pytest.mark.parametrize(
     ("name", "params", "gmacs", "aux"),
     [("deeplabv3_resnet50", 39.6, 168.7, 65 * 65 * (1024 * 256 * 9 + 256 * 21)),
