@@ -53,6 +53,49 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "def images_needed(images, half_width, wanted): return int(np.ceil(images * (wanted / half_width) ** 2))",
         ],
     },
+    "06_unet": {
+        "inside": [
+            "def u(x, level=0):\n"  # does not pool
+            "    left = block(x, f'encoder.{level}')\n"
+            "    return left if level == 4 else up(u(left, level + 1), left, f'decoder.{3 - level}')",
+            "def u(x, level=0):\n"  # has no end
+            "    left = block(x, f'encoder.{level}')\n"
+            "    return up(u(F.max_pool2d(left, 2), level + 1), left, f'decoder.{3 - level}')",
+            "def u(x, level=0):\n"  # the way up in the order of the way down
+            "    left = block(x, f'encoder.{level}')\n"
+            "    return left if level == 4 else up(u(F.max_pool2d(left, 2), level + 1), left, f'decoder.{level}')",
+            "def u(x, level=0):\n"  # the pooled map goes across
+            "    left = block(x, f'encoder.{level}')\n"
+            "    if level == 4: return left\n"
+            "    small = F.max_pool2d(left, 2)\n"
+            "    return up(u(small, level + 1), small, f'decoder.{3 - level}')",
+            "def u(x, level=0):\n"  # mean instead of maximum
+            "    left = block(x, f'encoder.{level}')\n"
+            "    return left if level == 4 else up(u(F.avg_pool2d(left, 2), level + 1), left, f'decoder.{3 - level}')",
+            "def u(x, level=0): return by_hand(x)",  # logits, and always all of it
+        ],
+        "tile": [
+            "def tile_for(wanted): return wanted + 184",  # whether or not it can be halved four times
+            "def tile_for(wanted): return -(-(wanted + 184) // 16) * 16",  # multiples of 16: those need padding
+            "def tile_for(wanted): return 188 + 16 * ((wanted - 4) // 16)",  # rounded down
+            "def tile_for(wanted): return 188 + 16 * round((wanted - 4) / 16)",
+            "def tile_for(wanted): return 572",
+        ],
+        "warp_mask": [
+            "def warp_mask(mask, grid):\n"  # invents labels
+            "    moved = F.grid_sample(mask[None, None].float() - 255, grid[None], align_corners=False)\n"
+            "    return (moved[0, 0] + 255).byte()",
+            "def warp_mask(mask, grid):\n"  # sky beyond the border
+            "    moved = F.grid_sample(mask[None, None].float(), grid[None], mode='nearest', align_corners=False)\n"
+            "    return moved[0, 0].byte()",
+            "def warp_mask(mask, grid):\n"  # repeats the border
+            "    moved = F.grid_sample(mask[None, None].float(), grid[None], mode='nearest', padding_mode='border',\n"
+            "                          align_corners=False)\n"
+            "    return moved[0, 0].byte()",
+            "def warp_mask(mask, grid): return warp(mask.expand(3, -1, -1), grid)[0]",  # as an image
+            "def warp_mask(mask, grid): return mask",
+        ],
+    },
     "07_losses": {
         "fair_weights": [
             "def fair_weights(pixels): return pixels.sum() / pixels",  # infinite where a class does not occur
