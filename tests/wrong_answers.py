@@ -141,4 +141,29 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "def best_epoch(history): return history.index[history['miou'] == history['miou'].max()][-1]",  # the latest
         ],
     },
+    "10_lraspp": {
+        "as_one": [
+            "def as_one(each, mix): return mix * each[:, 0].flip(-1)",  # mirrored
+            "def as_one(each, mix): return each[:, 0].expand(len(mix), *each[:, 0].shape)",  # mix forgotten
+            "def as_one(each, mix): return mix.expand(*mix.shape[:2], *each.shape[2:])",  # the kernels forgotten
+            "def as_one(each, mix): return torch.einsum('cij,oc->coij', each[:, 0], mix[:, :, 0, 0])",  # turned round
+            "def as_one(each, mix): return mix * each[:, 0].transpose(-1, -2)",
+        ],
+        "fold": [
+            "def fold(weight, gamma, beta, mean, var, eps):\n"  # no eps
+            "    scale = gamma / var.sqrt()\n"
+            "    return weight * scale[:, None, None, None], beta - mean * scale",
+            "def fold(weight, gamma, beta, mean, var, eps):\n"  # the mean not scaled
+            "    scale = gamma / (var + eps).sqrt()\n"
+            "    return weight * scale[:, None, None, None], beta - mean",
+            "def fold(weight, gamma, beta, mean, var, eps):\n"  # the mean forgotten
+            "    return weight * (gamma / (var + eps).sqrt())[:, None, None, None], beta",
+            "def fold(weight, gamma, beta, mean, var, eps):\n"  # a variance is no deviation
+            "    scale = gamma / (var + eps)\n"
+            "    return weight * scale[:, None, None, None], beta - mean * scale",
+            "def fold(weight, gamma, beta, mean, var, eps):\n"  # inputs scaled, not answers
+            "    scale = gamma / (var + eps).sqrt()\n"
+            "    return weight * scale, beta - mean * scale",
+        ],
+    },
 }
