@@ -166,4 +166,33 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return weight * scale, beta - mean * scale",
         ],
     },
+    "12_mask2former": {
+        "owners": [
+            "def owners(p, m): return m.argmax(dim=0)",  # whatever the queries say
+            "def owners(p, m): return (m * p[:, :-1].amax(dim=1)[:, None, None]).argmax(dim=0)",  # nobody is silent
+            "def owners(p, m):\n"  # 0 where nobody owns a pixel
+            "    best, name = p.max(dim=1)\n"
+            "    return (m * (best * (name < p.shape[1] - 1))[:, None, None]).argmax(dim=0)",
+            "def owners(p, m):\n"  # a threshold that nobody asked for
+            "    claims = m * p[:, :-1].amax(dim=1)[:, None, None]\n"
+            "    return torch.where(claims.amax(dim=0) > 0.3, claims.argmax(dim=0), -1)",
+            "def owners(p, m): return p.argmax(dim=1)[m.argmax(dim=0)]",  # classes, not queries
+        ],
+        "name_loss": [
+            "def name_loss(logits, queries, labels): return F.cross_entropy(logits[queries], labels)",  # no others
+            "def name_loss(logits, queries, labels):\n"  # all weigh the same
+            "    wanted = torch.full((len(logits),), 11)\n"
+            "    wanted[queries] = labels\n"
+            "    return F.cross_entropy(logits, wanted)",
+            "def name_loss(logits, queries, labels):\n"  # divided by the number of queries
+            "    wanted = torch.full((len(logits),), 11)\n"
+            "    wanted[queries] = labels\n"
+            "    weights = torch.where(wanted == 11, 0.1, 1.0)\n"
+            "    return (weights * F.cross_entropy(logits, wanted, reduction='none')).mean()",
+            "def name_loss(logits, queries, labels):\n"  # the first queries, whoever was matched
+            "    wanted = torch.full((len(logits),), 11)\n"
+            "    wanted[: len(labels)] = labels\n"
+            "    return F.cross_entropy(logits, wanted, weight=torch.tensor([1.0] * 11 + [0.1]))",
+        ],
+    },
 }
