@@ -1,5 +1,6 @@
 # make lab    everything set up, and JupyterLab opens on the first notebook
 # make test   everything set up, and every test and notebook runs
+# make report everything set up, and all models compared on a page
 #
 # Needs Python 3.11 or newer, make, and a network while it installs. Works with GNU make 3.81, which macOS has.
 
@@ -39,7 +40,7 @@ $(PY) -I -c 'import pip' 2>/dev/null || { $(FIND_PYTHON); \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check notebooks bench constraints
+.PHONY: help setup lab test report check notebooks bench constraints
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | while read -r name words; do \
@@ -53,6 +54,9 @@ lab: setup ## JupyterLab on the first notebook
 test: $(READY_TO_TEST) ## all tests, and all notebooks run against their committed outputs
 	$(PY) -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with tests/nbval.cfg
+
+report: setup ## all minis judged on Toytown, as a page: reports/toytown/index.html
+	@$(PY) -m seglab report --out reports/toytown
 
 check: $(READY_TO_TEST) ## style and types
 	$(PY) -m ruff check .

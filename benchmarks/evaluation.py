@@ -54,13 +54,13 @@ def frames(temporary: Path) -> SegmentationDataset:
     return replace(dataset.subset(range(IMAGES)), classes=CLASSES)
 
 
-def trained(name: str) -> SegModel:
+def trained(name: str, scenes: int = 480) -> SegModel:
     """A model with 21 classes that has learned a little about streets."""
     torch.manual_seed(0)
     model = load_model(name, weights=None, classes=CLASSES, device="cpu")
-    scenes = replace(load_dataset("toytown", "train", size=(96, 128)), classes=CLASSES)
+    streets = replace(load_dataset("toytown", "train", size=(96, 128)), classes=CLASSES)
     recipe = Recipe(epochs=1, batch=8, size=(96, 128), scale=(1.0, 2.0))
-    fit(model, scenes.subset(range(480)), scenes.subset(range(2)), recipe, progress=False)
+    fit(model, streets.subset(range(scenes)), streets.subset(range(2)), recipe, progress=False)
     model.short = SHORT
     return model.to(memory_format=torch.contiguous_format)  # as it comes from torchvision
 

@@ -326,25 +326,17 @@ def evaluate(
     """
     import os
 
-    from seglab.catalogue import DATASETS
-    from seglab.data import load_dataset
-    from seglab.errors import unknown
     from seglab.evaluation import evaluate as judge
     from seglab.judges import Predictions
+    from seglab.report import Data
 
     def named(text: str) -> tuple[str, str]:
         name, equals, what = text.partition("=")
         return (name, what) if equals else ("", text)
 
     with _plain_errors():
-        spec = DATASETS.get(data.partition(":")[0])
-        if spec is None:
-            raise unknown("data set", data, DATASETS)
-        if split is None:
-            split = "test" if data.startswith("toytown") else "val" if "val" in spec.splits else None
-        dataset = load_dataset(data, split, root, classes=classes if data == "folder" else None)
-        if images is not None:
-            dataset = dataset.subset(range(min(images, len(dataset))))
+        where = str(root) if root else None
+        dataset = Data(data, split, images, where, classes if data == "folder" else None).load()
         judged: list[tuple[str, str | Predictions]] = list(map(named, models or []))
         for name, folder in map(named, predictions or []):
             judged.append((name, Predictions(folder, classes or dataset.classes, name)))
@@ -353,6 +345,66 @@ def evaluate(
         if os.environ.get("RANK", "0") != "0":  # one of several processes speaks
             return
         _show(results, csv)
+
+
+@app.command()
+def report(
+    plan: Annotated[Path | None, typer.Argument(help="A plan, YAML or JSON, instead of these options.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Option(help="A model, or NAME=MODEL; may be given again. By default all minis.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="A data set, as toytown:night; may be given again. By default Toytown.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split of all of them; by default test where there is one.")] = None,
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]DIR", help="Label maps ID.png of another program; may be given again."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Where data lies; for --data folder the one with images/ and masks/.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class set of --data folder; of label maps, where it is not that of the data.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Only the first so many images of each data set.")] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("reports/report"),
+    check: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Evaluate this report's plan again, and say what differs.")
+    ] = None,
+) -> None:
+    """Compare models, and write a page that somebody else can reproduce. Interrupted, it goes on where it was.
+
+    Without any argument: all minis on Toytown, by day and in bad weather.
+    """
+    from dataclasses import replace
+
+    from seglab import report as reports
+
+    with _plain_errors():
+        if check:
+            differing = reports.check(check)
+            for line in differing:
+                typer.echo(line)
+            if differing:
+                raise ValueError(f"{len(differing)} of the figures in {check} came out differently here")
+            typer.echo(f"every figure in {check} came out the same")
+            return
+        if plan:
+            chosen = reports.read_plan(plan)
+        elif models or data or predictions:
+            sets = [{"name": name, "split": split, "root": str(root) if root else None,
+                     "classes": classes if name == "folder" else None} for name in data or ["toytown"]]  # fmt: skip
+            wanted = models or ([] if predictions else list(reports.everything().models))
+            said = {"models": wanted, "predictions": predictions, "data": sets, "classes": classes}
+            chosen = reports.plan_from(said, "the command")
+        else:
+            chosen = reports.everything()
+        if images is not None:
+            chosen = reports.shortened(chosen, images)
+        page = reports.write(replace(chosen, title=title) if title else chosen, out)
+        typer.echo(f"the report is in {page}")
 
 
 def _show(results: "Results", csv: Path | None) -> None:

@@ -23,6 +23,7 @@ from seglab.places import project_root
 MAX_CODE_CELLS = 40
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+QUIET = ["--IPKernelApp.log_level=40"]  # a kernel on this machine need not warn that its messages are not encrypted
 
 # What one run on one machine writes beside the results: timings, widget state, the parameters' provenance.
 _PASSING = ("widgets", "papermill", "execution", "ExecuteTime", "vscode", "signature")
@@ -112,7 +113,10 @@ def execute(path: Path, timeout: float = 600) -> float:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the kernel inherits it
     nb, start = read(path), perf_counter()
     folder = {"metadata": {"path": str(path.resolve().parent)}}
-    NotebookClient(nb, timeout=timeout, kernel_name="python3", resources=folder, record_timing=False).execute()
+    client = NotebookClient(
+        nb, timeout=timeout, kernel_name="python3", resources=folder, record_timing=False, extra_arguments=QUIET
+    )
+    client.execute()
     path.write_text(to_text(normalise(nb)), encoding="utf-8")
     return perf_counter() - start
 

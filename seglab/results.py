@@ -7,6 +7,7 @@ A value is the mean over the training seeds of a model where it has several; `se
 differ (see `measured`), tables compare models as they were trained, not architectures, and say so.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,7 +97,10 @@ class Results(Measured):
         table = self.iou_table()
         bold = compare.not_separable(self.sheet, self.resampled).reindex(table.index, fill_value=False)
         css = bold.map(lambda chosen: "font-weight: bold" if chosen else "")
-        return table.style.apply(lambda _: css, axis=None).format("{:.3f}", na_rep="–").set_uuid("iou")
+        # Always the same, but another one for other tables: rules of two tables on one page must not meet.
+        mark = hashlib.sha256("\n".join([self.data, *self.names]).encode()).hexdigest()[:10]
+        style = table.style.apply(lambda _: css, axis=None).format("{:.3f}", na_rep="–").hide(names=True).set_uuid(mark)
+        return style.format_index(escape="html", axis=0).format_index(escape="html", axis=1)  # names are only text
 
     def class_table(self, name: str) -> pd.DataFrame:
         """IoU of each class of one model with its interval: iou, low, high, images, why. Exploratory."""
@@ -191,15 +195,20 @@ class Results(Measured):
         Raises:
             ValueError: confidences were not counted, or the model has none.
         """
-        counts = np.sum([self.bins(run, CALIBRATION, metrics.BINS) for run in self.runs_of(name)], axis=0)
-        if not counts.any():
-            raise ValueError(f"no confidences of {name} are here; evaluate(…, calibration=True), and see its docstring")
+        counts = self.calibration_counts(name)
         pixels, right, fixed = counts.astype(float).T
         some = np.where(pixels > 0, pixels, np.nan)
         confidence, accuracy = fixed / metrics.FIXED_POINT / some, right / some
         table = pd.DataFrame({"pixels": counts[:, 0], "confidence": confidence, "accuracy": accuracy})
         table.attrs["ece"] = float(metrics.expected_calibration_error(counts))
         return table.rename_axis("bin")
+
+    def calibration_counts(self, name: str) -> metrics.Counts:
+        """What `calibration` is made from: int64 (bins, 3), over all seeds; raises what it raises."""
+        counts: metrics.Counts = np.sum([self.bins(r, CALIBRATION, metrics.BINS) for r in self.runs_of(name)], axis=0)
+        if not counts.any():
+            raise ValueError(f"no confidences of {name} are here; evaluate(…, calibration=True), and see its docstring")
+        return counts
 
     def _noted(self, table: pd.DataFrame, before: str = "") -> pd.DataFrame:
         table.attrs["note"] = before + self.convention()

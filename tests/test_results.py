@@ -1,5 +1,6 @@
 """Tables from a store: against scikit-learn and torchmetrics, and by hand."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,53 +8,18 @@ import pytest
 import torch
 from PIL import Image
 from sklearn import metrics as sk
+from stores import SIZE, VOID, fill, masks, spoilt
 from torchmetrics.classification import MulticlassCalibrationError, MulticlassJaccardIndex
 
 from seglab import load_dataset
-from seglab.classes import CLASS_SETS, ClassSet, class_set
+from seglab.classes import CLASS_SETS, ClassSet
 from seglab.compare import FEW_IMAGES, IMAGES_ONLY, ONE_GROUP
 from seglab.evaluation import evaluate
 from seglab.judges import Predictions
 from seglab.measured import MODELS_AS_TRAINED
-from seglab.metrics import boundary_counts, boundary_iou_per_class, calibration_counts, pair_counts
+from seglab.metrics import boundary_counts, boundary_iou_per_class, calibration_counts
 from seglab.results import Results
 from seglab.store import Store
-
-VOID = 255
-SIZE = (12, 16)
-
-
-def masks(count, classes=11, seed=0, void=0.1, size=SIZE):
-    """Random label maps, uint8 (count, H, W); the first classes are the most frequent."""
-    dice = np.random.default_rng(seed)
-    labels = np.minimum(dice.geometric(2.5 / classes, (count, *size)) - 1, classes - 1).astype(np.uint8)
-    labels[dice.random(labels.shape) < void] = VOID
-    return labels
-
-
-def spoilt(targets, share=0.3, classes=11, seed=1):
-    """Predictions that are right but for a share of the pixels; something is said where the target is void."""
-    wrong = np.random.default_rng(seed).random(targets.shape) < share
-    return np.where(wrong | (targets == VOID), masks(len(targets), classes, seed, 0, targets.shape[1:]), targets)
-
-
-def fill(path, name, targets, preds, *, data="toys test", classes="street", own=None, seed=None, groups=None,
-         images=None, bins=None, facts=None, microseconds=None, **identity):  # fmt: skip
-    """Put a run into a store as `evaluate` does: label maps in, counts out."""
-    classes, own = class_set(classes), class_set(own or classes)
-    groups = groups or [f"image {i}" for i in range(len(targets))]
-    known = {
-        "data": data, "fingerprint": "f00d", "images": len(targets), "groups": len(set(groups)),
-        "target vocabulary": classes.name, "target classes": list(classes.names), "background": classes.background,
-        "vocabulary": own.name, "classes": list(own.names), "scored at": "original", "test-time augmentation": "none",
-        "boundary": bins is not None, "calibration": bins is not None,
-    }  # fmt: skip
-    with Store(path) as store:
-        run = store.run(name, seed, data, known | identity, facts or {})
-        for i in range(len(targets)) if images is None else images:
-            table = pair_counts(preds[i], targets[i]).numpy()
-            counts = [(int(t), int(p), int(table[t, p])) for t, p in zip(*table.nonzero(), strict=True)]
-            store.add(run, i, (f"image {i}", groups[i], microseconds), counts, bins[i] if bins else [])
 
 
 @pytest.fixture(scope="module")
@@ -400,10 +366,15 @@ def test_bold_is_what_cannot_be_told_from_the_best(tmp_path):
     html = results.iou_style().to_html()
     bold = next(rule for rule in html.split("</style>")[0].split("}") if "bold" in rule)
     for k in range(10):
-        assert f"#T_iou_row{k}_col0" in bold
-        assert f"#T_iou_row{k}_col1" in bold
-        assert f"#T_iou_row{k}_col2" not in bold
+        assert f"_row{k}_col0" in bold
+        assert f"_row{k}_col1" in bold
+        assert f"_row{k}_col2" not in bold
     assert "row10_" not in bold  # few images
+    assert results.iou_style().to_html() == html
+    # Two tables on one page: no rule of one is about a cell of the other.
+    other = results.select("good", "poor").iou_style().to_html()
+    cells = set(re.findall(r'id="(T_\w+)"', html))
+    assert cells.isdisjoint(re.findall(r'id="(T_\w+)"', other))
     assert "row11_" not in bold  # the mean has its intervals in the table of pairs
 
 

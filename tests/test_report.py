@@ -1,0 +1,285 @@
+"""Reports: made, made again, killed, checked, and looked at in a browser."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from typer.testing import CliRunner
+
+from seglab import CLASS_SETS, MODELS, charts, findings, leaderboard, page, report
+from seglab.__main__ import app
+from seglab.classes import ClassSet
+from seglab.palette import voc_colors
+from seglab.report import Data, Plan
+from seglab.store import read
+from seglab.weights import zoo_dir
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+TWO = Plan({"unet": ("unet_mini:toytown",), "<b>lr</b>": ("lraspp_mini:toytown",)},
+           (Data("toytown", images=12), Data("toytown:fog", images=3)))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Two models on two data sets."""
+    out = tmp_path_factory.mktemp("reports") / "two"
+    assert report.write(TWO, out, progress=False) == out / "index.html"
+    return out
+
+
+def tables(out):
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted((out / "tables").rglob("*.csv"))}
+
+
+# Plans ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_in_yaml(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text("""
+        title: Mine
+        models: {mine: [a.safetensors, b.safetensors], fcn: fcn_mini}
+        data: [toytown, {name: camvid, split: val, images: 5}]
+    """)
+    plan = report.read_plan(path)
+    assert plan.models == {"mine": ("a.safetensors", "b.safetensors"), "fcn": ("fcn_mini",)}
+    assert plan.data == (Data("toytown"), Data("camvid", "val", 5))
+    assert plan.heading() == "Mine"
+    path.write_text("models: [unet_mini, small=lraspp_mini]")
+    plan = report.read_plan(path)
+    assert plan.models == {"unet_mini": ("unet_mini",), "small": ("lraspp_mini",)}
+    assert plan.heading() == "2 models on Toytown"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("- a\n- b", "holds list; expected fields"), ("models: [a", "cannot be read as a plan"),
+     ("modles: [a]", "did you mean 'models'"), ("data: toytown", "names no model"),
+     ("{models: [a], data: [{nmae: toytown}]}", "did you mean 'name'")],
+)  # fmt: skip
+def test_plans_that_are_none(tmp_path, text, said):
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        report.read_plan(tmp_path / "plan.yaml")
+    with pytest.raises(ValueError, match="cannot be read as a plan"):
+        report.read_plan(tmp_path / "nothing.yaml")
+
+
+def test_everything_is_every_mini_in_all_weathers():
+    plan = report.everything()
+    assert set(plan.models) == {n for n in MODELS if (zoo_dir() / f"{n}-toytown.safetensors").is_file()}
+    assert [data.name for data in plan.data] == ["toytown", "toytown:night", "toytown:fog", "toytown:rain"]
+    assert {data.images for data in report.shortened(plan, 3).data} == {3}
+
+
+# What is written ------------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_there(written):
+    manifest = json.loads((written / "manifest.json").read_text())
+    assert manifest["plan"]["models"] == {"unet": ["unet_mini:toytown"], "<b>lr</b>": ["lraspp_mini:toytown"]}
+    assert len(manifest["runs"]) == 4
+    assert all(len(run["weights"]) == 64 for run in manifest["runs"])
+    assert set(manifest["tables"]) == set(tables(written))
+    assert {path.split("/")[1] for path in manifest["tables"]} == {"toytown-test", "toytown-fog-test"}
+    counts = pd.read_parquet(written / "counts.parquet")
+    assert counts["pixels"].sum() == 2 * 15 * 192 * 256
+    summary = pd.read_csv(written / "tables" / "toytown-test" / "summary.csv", index_col=0)
+    assert "ms" not in summary
+    assert summary["miou"]["unet"] > summary["miou"]["<b>lr</b>"]
+    timings = pd.read_csv(written / "timings.csv")
+    assert (timings["ms"] > 0).all()
+
+
+def test_written_again_nothing_changes(written):
+    before, images = tables(written), read(written / "counts.sqlite").images
+    report.write(TWO, written, progress=False)
+    assert tables(written) == before
+    pd.testing.assert_frame_equal(read(written / "counts.sqlite").images, images)  # with the same times: not done again
+
+
+def test_another_plan_wants_another_folder(written):
+    with pytest.raises(ValueError, match=r"another plan \(it differs in data\)"):
+        report.write(Plan(TWO.models, (Data("toytown"),)), written, progress=False)
+
+
+def test_a_check_finds_what_was_changed(written, tmp_path):
+    assert report.check(written, progress=False) == []
+    out = tmp_path / "copy"
+    shutil.copytree(written, out)
+    path = out / "tables" / "toytown-test" / "summary.csv"
+    table = pd.read_csv(path, dtype=str)
+    true = table.loc[0, "miou"]
+    table.loc[0, "miou"] = "0.999000"
+    table.to_csv(path, index=False, lineterminator="\n")
+    (out / "tables" / "toytown-test" / "pairs.csv").unlink()
+    counts = pd.read_parquet(out / "counts.parquet")
+    chosen = counts.index[(counts["data"] == "toytown test") & (counts["model"] == "unet")][:2]
+    counts.loc[chosen, "pixels"] += [5, -5]
+    counts.to_parquet(out / "counts.parquet", index=False)
+    run = CliRunner().invoke(app, ["report", "--check", str(out)])
+    assert run.exit_code == 1
+    assert "toytown test, unet: at least 5 of 589824 pixels differ" in run.output
+    assert f"toytown-test/summary.csv: unet, miou: 0.999000 in the report, {true} here" in run.output
+    assert "toytown-test/pairs.csv: only in this run" in run.output
+    with pytest.raises(ValueError, match="holds no finished report"):
+        report.check(tmp_path / "nowhere")
+
+
+def test_killed_it_goes_on(written, tmp_path):
+    """A real process, killed while it evaluates; then the same command again."""
+    plan, out = tmp_path / "plan.json", tmp_path / "out"
+    shutil.copy(written / "plan.json", plan)
+    command = [sys.executable, "-m", "seglab", "report", str(plan), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    for _ in range(600):
+        if (out / "counts.sqlite").is_file() and finished(out) >= 4:
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "index.html").exists()
+    assert finished(out) < 30
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == f"the report is in {out / 'index.html'}"
+    assert tables(out) == tables(written)
+
+
+def finished(out):
+    try:
+        return len(read(out / "counts.sqlite").images)
+    except (ValueError, OSError):
+        return 0
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+
+class Elements(HTMLParser):
+    """Which elements and attributes a page has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def assert_harmless(text):
+    """No script, nothing that runs, nothing that is fetched."""
+    elements = Elements(text).found
+    assert not {"script", "iframe", "object", "embed", "link", "b"} & {tag for tag, _ in elements}
+    for tag, attributes in elements:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        for name in ("src", "href", "srcset", "data", "action"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/png")), (tag, attributes)
+
+
+def test_the_page_needs_nothing_and_runs_nothing(written):
+    text = (written / "index.html").read_text(encoding="utf-8")
+    assert_harmless(text)
+    assert "&lt;b&gt;lr&lt;/b&gt;" in text
+    assert "http" not in re.sub(r"http-equiv|data:image/png;base64,[^\"]+", "", text)
+    assert "How to be misled" not in text  # a lesson
+    assert text.count("<figure>") > 8
+    assert str(written.parent) not in text
+
+
+def test_hostile_names_do_no_harm(tmp_path):
+    """In file names, class names and names of models; label maps of another program stand for a model."""
+    data, names = tmp_path / "data", ["road", HOSTILE, "`code`", "[link](javascript:alert(1))"]
+    dice = np.random.default_rng(0)
+    data.mkdir()
+    for kind in ("images", "masks", "preds"):
+        (data / kind).mkdir()
+    for i in range(12):
+        mask = dice.integers(0, 4, (24, 32), np.uint8)
+        image = f"<script>alert({i})<!--"
+        Image.fromarray(dice.integers(0, 256, (24, 32, 3), np.uint8)).save(data / "images" / f"{image}.png")
+        Image.fromarray(mask).save(data / "masks" / f"{image}.png")
+        Image.fromarray((mask + (i % 3 == 0)) % 4).save(data / "preds" / f"{image}.png")
+    classes = ClassSet(HOSTILE, tuple(names), voc_colors(4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CLASS_SETS, "hostile", classes)
+        plan = Plan({}, (Data("folder", root=str(data), classes="hostile"),), {HOSTILE: str(data / "preds")}, "hostile",
+                    title="</title><script>alert(0)</script>")  # fmt: skip
+        measured = report.measure(plan, tmp_path / "s.sqlite", progress=False)
+        nb = new_notebook(cells=list(cells_of(measured)))
+    assert_harmless(page.to_html(nb, plan.heading()))
+
+
+def cells_of(measured):
+    """What the template shows, without a kernel."""
+    results = next(iter(measured.values()))
+    shown = [
+        page.say(findings.abstract(measured)), page.say(results.convention(), kind="note"), findings.readable(results),
+        results.iou_style(), findings.mistakes(results), findings.telling_images(results),
+        page.fold(HOSTILE, results.identity(), results.data_table()),
+        leaderboard.standings({results.data: results.summary()}), charts.dots(results.conventions()),
+        charts.confusion(*findings.square(results.confusion(HOSTILE))),
+    ]  # fmt: skip
+    for value in shown:
+        if hasattr(value, "_repr_mimebundle_"):
+            data, metadata = value._repr_mimebundle_()
+        else:
+            data, metadata = {"text/html": value._repr_html_()}, {}
+        output = new_output("display_data", data, metadata=metadata)
+        yield new_code_cell("", outputs=[output], metadata={"tags": ["report"]})
+
+
+def test_only_report_cells_are_shown():
+    tag = {"metadata": {"tags": ["report"]}}
+    nb = new_notebook(cells=[
+        new_markdown_cell("# a lesson"), new_markdown_cell("## One & two", **tag), new_markdown_cell("## Three", **tag),
+        new_code_cell("secret = 1", outputs=[new_output("stream", text="progress")], **tag),
+        new_code_cell("1 < 2", outputs=[new_output("execute_result", {"text/plain": "'<True>'"})], **tag),
+    ])  # fmt: skip
+    text = page.to_html(nb, "a < b")
+    assert "lesson" not in text
+    assert "secret" not in text
+    assert "progress" not in text
+    assert "<title>a &lt; b</title>" in text
+    assert '<a href="#section-1">One &amp; two</a>' in text
+    assert '<h2 id="section-2">Three</h2>' in text
+    assert "&lt;True&gt;" in text
+
+
+def test_in_a_browser_without_a_network(written):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium found: install it (apt install chromium) to look at the report in a real browser")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        context = browser.new_context(offline=True)
+        view, asked, problems = context.new_page(), [], []
+        view.on("request", lambda request: asked.append(request.url))
+        view.on("dialog", lambda dialog: problems.append(dialog.message))
+        view.on("console", lambda message: problems.append(message.text))
+        for width in (1200, 380):
+            view.set_viewport_size({"width": width, "height": 900})
+            view.goto((written / "index.html").as_uri())
+            assert view.evaluate("document.documentElement.scrollWidth") <= width
+            broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+            assert view.evaluate(broken) == 0
+        view.click("nav a:has-text('Class by class')")
+        assert view.locator("h2:has-text('Class by class')").is_visible()
+        view.click("summary:has-text('Licences')")
+        assert view.locator("details:has-text('Licences') table").is_visible()
+        assert len(view.pdf(format="A4")) > 50_000
+        browser.close()
+    assert not problems
+    assert all(url.startswith(("file:", "data:")) for url in asked)
