@@ -364,7 +364,8 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
     said = [f"{called[name]} {shape}".replace("\n", " ") for name, shape in shapes.items()]
     lowest, highest = min(row.values()), max(row.values())
     alt = f"Blocks and what they give, channels × height × width: {'; '.join(said)}."
-    room = 0.72 * 72 * (width - 0.6) / steps  # points across a box
+    half = (0.36 if steps < 9 else 0.43, 0.3)  # of a box; many steps get narrow gaps rather than tiny letters
+    room = 2 * half[0] * 72 * (width - 0.6) / steps  # points across a box
     titles, one_line = ["image", *called.values()], ["3 × 999 × 999", *shapes.values()]
     tall = _fitting(room, titles, one_line) < 7  # the channels get a line of their own
     if tall:
@@ -373,7 +374,7 @@ def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1
     fig, ax = figure(width, (0.78 if tall else 0.62) * (highest - lowest + 1) + 0.7, alt)
     group_of = {str(name): tuple(name.split(".")[:level]) for name in blocks.index}
     groups = list(dict.fromkeys(group_of.values()))
-    half, straights = (0.36, 0.3), []
+    straights = []
     for source, target in flow.edges:
         x0, x1 = depth[source] + half[0], depth[target] - half[0]
         straight = row[source] != row[target] or not any(
