@@ -1,0 +1,224 @@
+"""The interactive parts: `viewer.js` as a widget, and as a page of its own.
+
+view(image, {"U-Net": mask, "FCN": other}, classes, target)            in a notebook
+Path("street.html").write_text(view(…).to_html())                      for a browser, without kernel or network
+"""
+
+import base64
+import html
+import json
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from numpy.typing import ArrayLike
+from PIL import Image
+from torch import Tensor
+
+from seglab import viz
+from seglab.classes import ClassSet
+from seglab.files import Picture, to_image
+from seglab.masks import colorize
+from seglab.metrics import confusion_matrix, iou_per_class
+from seglab.prediction import Prediction
+
+SCRIPT = Path(__file__).with_name("viewer.js")
+TARGET = "target"
+LARGE = 512 * 512  # pixels; a larger image travels as JPEG
+
+
+def scene_data(
+    image: Picture, masks: Mapping[str, ArrayLike | Tensor], classes: ClassSet, target: ArrayLike | Tensor | None = None
+) -> dict[str, Any]:
+    """What `viewer.js` shows, JSON-ready; its first lines say what it holds.
+
+    Args:
+        image: as for `files.to_image`.
+        masks: name → integer (H,W), what a model says, in these classes.
+        target: integer (H,W), 255 is void.
+
+    Raises:
+        ValueError: nothing to show, or a mask of another size than the image.
+    """
+    picture = to_image(image)
+    height, width = picture.shape[1:]
+    layers = dict(masks) | ({} if target is None else {TARGET: target})
+    if not layers:
+        raise ValueError("nothing to show beside the image: give at least one mask, or a target")
+    labels = {name: np.ascontiguousarray(np.asarray(mask), np.uint8) for name, mask in layers.items()}
+    for name, mask in labels.items():
+        if mask.shape != (height, width):
+            raise ValueError(f"the mask of {name!r} is {mask.shape}, but the image {(height, width)}")
+    truth = None if target is None else torch.from_numpy(labels[TARGET])
+    return {
+        "width": width, "height": height, "image": _data_url(picture), "alt": _words(labels, classes),
+        "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
+        "layers": [{"name": name, "labels": _packed(mask), "iou": _iou(mask, truth, classes, name)}
+                   for name, mask in labels.items()],
+        "target": None if target is None else len(labels) - 1,
+    }  # fmt: skip
+
+
+def _data_url(picture: Tensor) -> str:
+    buffer = BytesIO()
+    kind = "png" if picture[0].numel() <= LARGE else "jpeg"
+    Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()).save(buffer, kind, quality=92)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _packed(mask: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+    return base64.b64encode(zlib.compress(mask.tobytes(), 9)).decode()
+
+
+def _iou(mask: Any, target: Tensor | None, classes: ClassSet, name: str) -> list[float | None] | None:
+    if target is None or name == TARGET:
+        return None
+    judged = target != 255
+    said = torch.from_numpy(mask)[judged].clamp(max=len(classes))  # void, said by a model, is an error
+    table = confusion_matrix(said, target[judged], len(classes) + 1)
+    return [None if np.isnan(value) else round(float(value), 4) for value in iou_per_class(table)[:-1]]
+
+
+def _words(labels: Mapping[str, Any], classes: ClassSet) -> str:
+    return "; ".join(f"{name}: {viz.describe(mask, classes)}" for name, mask in labels.items())
+
+
+class Viewer(anywidget.AnyWidget):
+    """A scene to look at: models side by side, classes on and off, a probe for single pixels.
+
+    Attributes:
+        data: see `scene_data`.
+        state: what is shown: mode ("one", "swipe", "side", "flicker", "error", "agreement"), left and right (places of
+            layers), opacity and swipe (0–1), hidden (class indices), outline, hatch.
+        predictions: layer → what a model said, for the probe's scores.
+    """
+
+    _esm = SCRIPT
+    data = traitlets.Dict().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, data: Mapping[str, Any], state: Mapping[str, Any] | None = None,
+                 predictions: Mapping[str, Prediction] | None = None) -> None:  # fmt: skip
+        super().__init__(data=dict(data), state=dict(state or {}))
+        self.predictions = dict(predictions or {})
+        self.on_msg(lambda _, message, __: self._hear(message))
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        if message.get("kind") == "probe":
+            x, y = int(message["x"]), int(message["y"])
+            self.send({"kind": "probe", "x": x, "y": y, "sentences": self.probe(x, y)})
+
+    def probe(self, x: int, y: int) -> list[tuple[int, str]]:
+        """What models with predictions say of a pixel: (place of the layer, a sentence) each."""
+        names = [layer["name"] for layer in self.data["layers"]]
+        return [(names.index(name), _sentence(p, x, y)) for name, p in self.predictions.items() if name in names]
+
+    def figure(self) -> viz.Figure:
+        """The same without anything to move: the image and every layer in colours."""
+        classes = [(c["name"], tuple(c["color"])) for c in self.data["classes"]]
+        known = ClassSet("shown", tuple(n for n, _ in classes), tuple(c for _, c in classes))
+        shown: dict[str, Any] = {"image": _image_of(self.data)}
+        shown |= {layer["name"]: colorize(_unpacked(layer, self.data), known) for layer in self.data["layers"]}
+        figure = viz.pictures(shown, columns=4, alt=self.data["alt"])
+        viz.legend(figure, known, *(_unpacked(layer, self.data) for layer in self.data["layers"]))
+        return figure
+
+    def to_html(self, title: str = "seglab") -> str:
+        """The viewer as a page: one file, which needs neither a kernel nor a network."""
+        return _PAGE.format(title=html.escape(title), body=fragment(self.data, self.state))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """As a widget; and as a picture, for pages that show no widgets."""
+        shown = super()._repr_mimebundle_(**kwargs)
+        bundle, metadata = shown if isinstance(shown, tuple) else (shown, {})
+        picture, told = self.figure()._repr_mimebundle_()
+        return dict(bundle or {}) | picture, dict(metadata or {}) | told
+
+
+def view(
+    image: Picture,
+    said: Mapping[str, ArrayLike | Tensor | Prediction],
+    classes: ClassSet,
+    target: ArrayLike | Tensor | None = None,
+    **state: Any,
+) -> Viewer:
+    """Look at an image and at what models say of it.
+
+    Args:
+        said: name → mask (H,W), or a prediction; of a prediction the probe tells scores, margin and entropy, too.
+        classes: of all of them.
+        state: what is to be seen at first, see `Viewer`.
+    """
+    predictions = {name: p for name, p in said.items() if isinstance(p, Prediction)}
+    masks = {name: p.mask if isinstance(p, Prediction) else p for name, p in said.items()}
+    return Viewer(scene_data(image, masks, classes, target), state, predictions)
+
+
+def _sentence(p: Prediction, x: int, y: int) -> str:
+    """The two likeliest classes of a pixel, and how undecided the model is."""
+    probs = p.probs(rows=(y, y + 1))[:, 0, x].double()
+    (first, second), names = probs.topk(2), p.classes.names
+    said = ", ".join(f"{names[int(k)]} {v:.0%}" for v, k in zip(*(first, second), strict=True))
+    entropy = float(torch.special.entr(probs).sum() / np.log(2))
+    return f"{said}; margin {float(first[0] - first[1]):.2f}, entropy {entropy:.1f} bits"
+
+
+def _image_of(data: Mapping[str, Any]) -> Tensor:
+    encoded = base64.b64decode(data["image"].partition(",")[2])
+    return to_image(Image.open(BytesIO(encoded)))
+
+
+def _unpacked(layer: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+    labels = zlib.decompress(base64.b64decode(layer["labels"]))
+    return np.frombuffer(labels, np.uint8).reshape(data["height"], data["width"])
+
+
+# As a page ------------------------------------------------------------------------------------------------------------
+
+
+def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
+    """An element of a page, and the script that fills it. Whatever names hold, they are only text."""
+    told = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
+    return (
+        f'<div class="seglab-scene"><script type="application/json">{told}</script></div>\n'
+        f'<script type="module">{script()}</script>'
+    )
+
+
+def script() -> str:
+    """`viewer.js`, and what lets it fill every scene of the page."""
+    source = SCRIPT.read_text(encoding="utf-8") + _FILL
+    if "</script" in source:
+        raise AssertionError("viewer.js must not end its own script element")
+    return source
+
+
+_FILL = """
+for (const place of document.querySelectorAll(".seglab-scene")) {
+  const { data, state } = JSON.parse(place.querySelector("script").textContent);
+  mount(place, data, state);
+}
+"""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}</title>
+<style>body {{ margin: 1rem; max-width: 75rem; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #161b20; }} }}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

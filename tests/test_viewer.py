@@ -1,0 +1,275 @@
+"""The viewer: what Python gives it, and what it does with that in a real browser, from disk, without a network."""
+
+import base64
+import json
+import re
+import shutil
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from skimage import data as photographs
+
+from seglab import CLASS_SETS, load_dataset, load_model, predict
+from seglab.classes import ClassSet
+from seglab.metrics import confusion_matrix, iou_per_class
+from seglab.palette import voc_colors
+from seglab.widgets import scene_data, view
+
+STREET = CLASS_SETS["street"]
+SKY, BUILDING, POLE, ROAD = range(4)
+
+
+def small():
+    """Four rows of six pixels: two models and a target."""
+    target = np.full((4, 6), ROAD, np.uint8)
+    target[:2] = SKY
+    target[3, 5] = 255
+    good, poor = target.copy(), target.copy()
+    good[3, 5] = ROAD
+    poor[:, :3] = BUILDING
+    poor[3, 5] = 255
+    image = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+    return image, {"good": good, "poor": poor}, target
+
+
+# What Python gives it -------------------------------------------------------------------------------------------------
+
+
+def test_label_maps_travel_as_they_are():
+    image, masks, target = small()
+    data = scene_data(image, masks, STREET, target)
+    assert [layer["name"] for layer in data["layers"]] == ["good", "poor", "target"]
+    assert (data["width"], data["height"], data["target"]) == (6, 4, 2)
+    for layer, mask in zip(data["layers"], [*masks.values(), target], strict=True):
+        assert zlib.decompress(base64.b64decode(layer["labels"])) == mask.tobytes()
+    good, poor, own = (layer["iou"] for layer in data["layers"])
+    assert good[SKY] == good[ROAD] == 1.0
+    assert good[BUILDING] is None
+    assert poor[SKY] == pytest.approx(6 / 12)
+    assert poor[ROAD] == pytest.approx(5 / 11, abs=1e-4)
+    assert poor[BUILDING] == 0.0
+    assert own is None
+    json.dumps(data)
+
+
+def test_iou_is_that_of_the_metrics():
+    dice = np.random.default_rng(0)
+    target, pred = dice.integers(0, 11, (2, 20, 30)).astype(np.uint8)
+    target[0] = 255
+    data = scene_data(np.zeros((20, 30, 3), np.uint8), {"a": pred}, STREET, target)
+    expected = iou_per_class(confusion_matrix(torch.from_numpy(pred), torch.from_numpy(target), 11))
+    assert data["layers"][0]["iou"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_what_cannot_be_shown():
+    image, masks, _ = small()
+    with pytest.raises(ValueError, match="nothing to show"):
+        scene_data(image, {}, STREET)
+    with pytest.raises(ValueError, match=r"mask of 'good' is \(3, 6\), but the image \(4, 6\)"):
+        scene_data(image, {"good": masks["good"][:3]}, STREET)
+
+
+def test_a_static_picture_goes_along():
+    image, masks, target = small()
+    bundle, metadata = view(image, masks, STREET, target)._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["image/png"]
+    assert "good: sky" in metadata["image/png"]["alt"]
+
+
+def test_the_kernel_says_how_sure_a_model_is():
+    model = load_model("unet_mini:toytown", device="cpu")
+    scenes = load_dataset("toytown", "test")
+    p = predict(model, scenes[0].image)
+    viewer = view(scenes[0].image, {"other": p.mask, "unet": p}, scenes.classes)
+    ((place, said),) = viewer.probe(100, 50)
+    probs = p.probs()[:, 50, 100]
+    assert place == 1
+    assert said.startswith(f"{scenes.classes.names[int(probs.argmax())]} {float(probs.max()):.0%}")
+    assert f"margin {float(p.margin()[50, 100]):.2f}, entropy {float(p.entropy()[50, 100]):.1f} bits" in said
+
+
+# What it does ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(tmp_path, html, **context):
+    """A page from disk in Chromium, without a network; nothing may go wrong in it."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium found: install it (apt install chromium) to see the viewer in a real browser")
+    path = tmp_path / "view.html"
+    path.write_text(html, encoding="utf-8")
+    arguments, problems = ["--no-sandbox", "--disable-dev-shm-usage"], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        page = browser.new_context(offline=True, **context).new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        page.on("dialog", lambda dialog: problems.append(dialog.message))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".seglab-viewer")
+        yield page
+        browser.close()
+    assert not problems
+
+
+PIXEL = """([index, x, y]) => {
+  const canvas = document.querySelectorAll("canvas.over")[index];
+  return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data];
+}"""
+COUNT_PAINTS = """() => {
+  const put = CanvasRenderingContext2D.prototype.putImageData;
+  window.painted = 0;
+  CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+    window.painted++;
+    return put.apply(this, given);
+  };
+}"""
+LEFT, RIGHT, SECOND_PANE = 0, 1, 2
+
+
+def color(k):
+    return [*STREET.colors[k], 255]
+
+
+def choose(page, mode):
+    page.select_option("select[aria-label='view']", mode)
+
+
+def words(page):
+    return " ".join(page.inner_text(".probe").split())
+
+
+def test_classes_and_modes(tmp_path):
+    image, masks, target = small()
+    with opened(tmp_path, view(image, masks, STREET, target).to_html()) as page:
+        assert page.evaluate(PIXEL, [LEFT, 0, 0]) == color(SKY)
+        assert page.evaluate(PIXEL, [RIGHT, 0, 0]) == color(BUILDING)
+        page.click(".legend button[title='sky']")
+        assert page.get_attribute(".legend button[title='sky']", "aria-pressed") == "false"
+        assert page.evaluate(PIXEL, [LEFT, 0, 0])[3] == 0
+        assert page.evaluate(PIXEL, [LEFT, 0, 3]) == color(ROAD)
+        page.click(".legend button[title='sky']")
+        assert page.inner_text(".legend button[title='road'] .v") == "50 % · IoU 1.00"
+
+        choose(page, "side")
+        assert page.evaluate(PIXEL, [SECOND_PANE, 0, 0]) == color(BUILDING)
+        assert page.locator(".pane:visible").count() == 2
+        choose(page, "error")
+        page.select_option("select[aria-label='left model']", "1")
+        right, wrong, void = (page.evaluate(PIXEL, [LEFT, x, 3]) for x in (4, 0, 5))
+        assert wrong == [209, 73, 91, 255]
+        assert right[3] < 255
+        assert void == [0, 0, 0, 255]
+        choose(page, "agreement")
+        assert page.evaluate(PIXEL, [LEFT, 4, 0])[3] == 0
+        assert page.evaluate(PIXEL, [LEFT, 0, 0])[3] == 255
+        choose(page, "one")
+        assert page.locator("select[aria-label='right model']").is_hidden()
+        page.check("label:has-text('outlines') input")
+        page.select_option("select[aria-label='left model']", "0")
+        inside, edge = page.evaluate(PIXEL, [LEFT, 2, 0]), page.evaluate(PIXEL, [LEFT, 2, 1])
+        assert (inside[3], edge) == (0, color(SKY))
+
+
+def test_a_probe_by_mouse_and_by_keys(tmp_path):
+    image, masks, target = small()
+    with opened(tmp_path, view(image, masks, STREET, target).to_html()) as page:
+        box = page.locator(".pane").first.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.5 / 6, box["y"] + box["height"] * 0.5 / 4)
+        assert words(page) == "row 0, column 0 good sky poor building target sky"
+        page.focus(".pane")
+        for _ in range(3):
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+ArrowRight")
+        assert words(page) == "row 3, column 5 good road poor void target void"
+
+
+def test_swipe_zoom_and_opacity_paint_nothing(tmp_path):
+    image, masks, target = small()
+    with opened(tmp_path, view(image, masks, STREET, target, swipe=0.25).to_html()) as page:
+        clip = "i => document.querySelectorAll('canvas.over')[i].style.clipPath"
+        assert page.evaluate(clip, LEFT) == "inset(0px 75% 0px 0px)"
+        assert page.evaluate(clip, RIGHT) == "inset(0px 0px 0px 25%)"
+        box = page.locator(".pane").first.bounding_box()
+        page.evaluate(COUNT_PAINTS)
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] * 0.25, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.5, middle, steps=4)
+        page.mouse.up()
+        assert page.evaluate(clip, RIGHT) == "inset(0px 0px 0px 50%)"
+        page.locator("input[aria-label='opacity']").fill("0.2")
+        assert page.evaluate("document.querySelector('canvas.over').style.opacity") == "0.2"
+        page.click("button[aria-label='zoom in']")
+        scaled = page.evaluate("getComputedStyle(document.querySelector('.stage')).transform")
+        assert scaled.startswith("matrix(1.5, 0, 0, 1.5")
+        page.keyboard.press("Tab")
+        page.click("button:has-text('whole image')")
+        assert page.evaluate("getComputedStyle(document.querySelector('.stage')).transform").startswith("matrix(1,")
+        assert page.evaluate("window.painted") == 0
+        page.click(".legend button[title='road']")
+        assert page.evaluate("window.painted") == 2
+
+
+def test_everything_can_be_reached_and_has_a_name(tmp_path):
+    image, masks, target = small()
+    with opened(tmp_path, view(image, masks, STREET, target).to_html()) as page:
+        nameless = """[...document.querySelectorAll("button, select, input")].filter(e => !e.hidden &&
+            !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")?.textContent.trim())).length"""
+        assert page.evaluate(nameless) == 0
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "view"
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        assert "good: sky" in page.get_attribute(".pane", "aria-label")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_windows_in_both_themes(tmp_path, scheme):
+    image, masks, target = small()
+    size = {"width": 360, "height": 700}
+    with opened(tmp_path, view(image, masks, STREET, target).to_html(), viewport=size, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        background = page.evaluate("getComputedStyle(document.querySelector('.seglab-viewer')).backgroundColor")
+        assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 27, 32)"}[scheme]
+        choose(page, "side")
+        first, second = (page.locator(".pane").nth(i).bounding_box() for i in range(2))
+        assert second["y"] >= first["y"] + first["height"]
+
+
+def test_hostile_names_are_only_text(tmp_path):
+    image, masks, target = small()
+    evil = "</script><img src=x onerror=alert(1)>"
+    classes = ClassSet("evil", (evil, "<b>b</b>", "c", "d"), voc_colors(4))
+    html = view(image, {evil: masks["good"], "<i>": masks["poor"]}, classes, target).to_html(evil)
+    assert "<img" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    with opened(tmp_path, html) as page:
+        assert page.locator("img, b, i").count() == 0
+        assert page.inner_text(".legend button .n").startswith("</script>")
+
+
+def test_a_large_scene_is_painted_within_a_frame(tmp_path):
+    """1080×1920 and six models: no pixel is touched for opacity and swipe, and one pass is enough for a class."""
+    dice = np.random.default_rng(0)
+    coarse = dice.integers(0, 11, (6, 27, 48), np.uint8)
+    masks = {f"model {i}": m.repeat(40, 0).repeat(40, 1) for i, m in enumerate(coarse)}
+    photo = np.resize(photographs.chelsea(), (1080, 1920, 3))
+    with opened(tmp_path, view(photo, masks, STREET).to_html()) as page:
+        page.wait_for_timeout(500)
+        steps = """async () => {
+          const viewer = document.querySelector(".seglab-scene").viewer;
+          const taken = (change) => { viewer.set(change); return viewer.paints.at(-1); };
+          const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+          const rounds = [...Array(15).keys()];
+          return { cheap: median(rounds.map((i) => taken({ opacity: i / 15, swipe: i / 15 }))),
+                   toggle: median(rounds.map((i) => taken({ hidden: [i % 11] }))) };
+        }"""
+        milliseconds = page.evaluate(steps)
+    print(milliseconds)
+    assert milliseconds["cheap"] < milliseconds["toggle"]
