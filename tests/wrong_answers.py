@@ -22,6 +22,40 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return interpolate(scores, scale_factor=factor, mode='bilinear')[0, 0].numpy().astype('uint8')",
         ],
     },
+    "03_logits_to_masks": {
+        "runner_up": [
+            "def runner_up(scores): return scores.argmax(0)",  # the winner
+            "def runner_up(scores): return np.argsort(scores, axis=0)[1]",  # second from below
+            "def runner_up(scores): return np.sort(scores, axis=0)[-2]",  # its score, not its class
+            "def runner_up(scores): return np.argsort(scores, axis=-1)[..., -2]",  # channels last
+            "def runner_up(scores):\n"  # 0 is not low where scores are negative
+            "    rivals = scores.copy()\n"
+            "    np.put_along_axis(rivals, scores.argmax(0)[None], 0, axis=0)\n"
+            "    return rivals.argmax(0)",
+        ],
+        "cut_out": [
+            "def cut_out(image, mask, k, margin):\n"  # the last row and column are lost
+            "    ys, xs = np.nonzero(mask == k)\n"
+            "    top, left = max(ys.min() - margin, 0), max(xs.min() - margin, 0)\n"
+            "    return image[:, top : ys.max() + margin, left : xs.max() + margin]",
+            "def cut_out(image, mask, k, margin):\n"  # begins at −2
+            "    ys, xs = np.nonzero(mask == k)\n"
+            "    ends = ys.max() + 1 + margin, xs.max() + 1 + margin\n"
+            "    return image[:, ys.min() - margin : ends[0], xs.min() - margin : ends[1]]",
+            "def cut_out(image, mask, k, margin):\n"  # rows and columns mixed up
+            "    xs, ys = np.nonzero(mask == k)\n"
+            "    top, left = max(ys.min() - margin, 0), max(xs.min() - margin, 0)\n"
+            "    return image[:, top : ys.max() + 1 + margin, left : xs.max() + 1 + margin]",
+            "def cut_out(image, mask, k, margin): return image * (mask == k)",  # blackened, not cut
+        ],
+        "abstain": [
+            "def abstain(probs, least): return np.where(probs.max(0) <= least, 255, probs.argmax(0))",  # more than
+            "def abstain(probs, least): return np.where(probs.max(0) > least, 255, probs.argmax(0))",  # the other way
+            "def abstain(probs, least): return np.where(probs.min(0) < least, 255, probs.argmax(0))",
+            "def abstain(probs, least): return probs.argmax(0)",
+            "def abstain(probs, least): return probs.argmax(0) * (probs.max(0) >= least)",  # doubt is no class 0
+        ],
+    },
     "04_measuring_quality": {
         "miou": [
             "def miou(table): return (np.diag(table) / (table.sum(0) + table.sum(1) - np.diag(table) + 1e-6)).mean()",
