@@ -277,7 +277,7 @@ def dots(table: pd.DataFrame, label: str = "mIoU", width: float = 9.5) -> Figure
     fig, ax = figure(width, height, f"{label} in {len(table)} versions. {'; '.join(said)}.")
     rows = np.arange(len(table))
     for i, (name, values) in enumerate(table.items()):
-        y = rows + 0.2 * (i - (table.shape[1] - 1) / 2)  # so that equal ones do not hide each other
+        y = rows + min(0.2, 0.6 / table.shape[1]) * (i - (table.shape[1] - 1) / 2)  # equal ones hide nobody
         ax.plot(values, y, "o", color=SERIES[i % len(SERIES)], ms=7, mec=PAPER, mew=0.7, label=str(name))
     ax.set_yticks(rows, [str(name) for name in table.index])
     ax.set_ylim(len(table) - 0.5, -0.5)
