@@ -200,6 +200,25 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return weight * scale, beta - mean * scale",
         ],
     },
+    "11_segformer": {
+        "table_bytes": [
+            "def table_bytes(height, width, stride, reduction):\n"  # every token looks at every other
+            "    return 4 * (height // stride * (width // stride)) ** 2",
+            "def table_bytes(height, width, stride, reduction):\n"  # R, where R² become one
+            "    return 4 * (height // stride * (width // stride)) ** 2 // reduction",
+            "def table_bytes(height, width, stride, reduction):\n"  # numbers, not bytes
+            "    return (height // stride * (width // stride)) ** 2 // reduction**2",
+            "def table_bytes(height, width, stride, reduction):\n"  # of pixels, not of tokens
+            "    return 4 * (height * width // stride) ** 2 // reduction**2",
+        ],
+        "looked_at": [
+            "def looked_at(shares): return (-(shares * shares.log()).sum(dim=-1)).exp()",  # NaN where a share is 0
+            "def looked_at(shares): return 1 / shares.square().sum(dim=-1)",  # another way of counting
+            "def looked_at(shares): return torch.special.entr(shares).sum(dim=-1)",  # the entropy itself
+            "def looked_at(shares): return (shares > 0).sum(dim=-1)",  # all that are looked at a little
+            "def looked_at(shares): return torch.special.entr(shares).sum().exp()",  # all rows at once
+        ],
+    },
     "12_mask2former": {
         "owners": [
             "def owners(p, m): return m.argmax(dim=0)",  # whatever the queries say
