@@ -165,7 +165,7 @@ def _opening(nb: NotebookNode) -> tuple[str, str, int]:
     minutes = re.search(r"(\d+) minutes", first)
     return (
         title[1] if title else "",
-        question[1] if question else "",
+        question[1].replace("*", "") if question else "",
         int(minutes[1]) if minutes else 0,
     )
 
