@@ -87,6 +87,40 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "def images_needed(images, half_width, wanted): return int(np.ceil(images * (wanted / half_width) ** 2))",
         ],
     },
+    "05_fcn": {
+        "class_map": [
+            "def class_map(features, weight, bias):\n"  # the verdict everywhere: its mean is right, its places are not
+            "    said = features.mean((2, 3)) @ weight.T + bias\n"
+            "    return said[..., None, None].expand(-1, -1, *features.shape[2:])",
+            "def class_map(features, weight, bias): return torch.einsum('bchw,kc->bkhw', features, weight)",  # no bias
+            "def class_map(features, weight, bias):\n"  # a share of the bias for each place
+            "    places = features.shape[2] * features.shape[3]\n"
+            "    return torch.einsum('bchw,kc->bkhw', features, weight) + bias[:, None, None] / places",
+            "def class_map(features, weight, bias):\n"  # probabilities, not scores
+            "    return (torch.einsum('bchw,kc->bkhw', features, weight) + bias[:, None, None]).softmax(1)",
+            "def class_map(features, weight, bias): return features @ weight.T + bias",  # the last axis is the width
+        ],
+        "window": [
+            "def window(layers): return 1 + sum(kernel - 1 for kernel, _, _ in layers)",  # no strides
+            "def window(layers): return sum(kernel for kernel, _, _ in layers)",
+            "def window(layers):\n"  # no dilation
+            "    side, step = 1, 1\n"
+            "    for kernel, stride, _ in layers:\n"
+            "        side, step = side + (kernel - 1) * step, step * stride\n"
+            "    return side",
+            "def window(layers):\n"  # a stride widens its own layer
+            "    side, step = 1, 1\n"
+            "    for kernel, stride, dilation in layers:\n"
+            "        step *= stride\n"
+            "        side += (kernel - 1) * dilation * step\n"
+            "    return side",
+            "def window(layers):\n"  # dilation widens the layers after it
+            "    side, step = 1, 1\n"
+            "    for kernel, stride, dilation in layers:\n"
+            "        side, step = side + (kernel - 1) * dilation * step, step * stride * dilation\n"
+            "    return side",
+        ],
+    },
     "06_unet": {
         "inside": [
             "def u(x, level=0):\n"  # does not pool
