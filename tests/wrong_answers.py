@@ -209,6 +209,41 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "def best_epoch(history): return history.index[history['miou'] == history['miou'].max()][-1]",  # the latest
         ],
     },
+    "09_deeplabv3": {
+        "reach": [
+            "def reach(layers): return 1 + sum((k - 1) * rate for k, _, rate in layers)",  # strides forgotten
+            "def reach(layers):\n"  # rates forgotten
+            "    side, step = 1, 1\n"
+            "    for k, stride, _ in layers:\n"
+            "        side, step = side + (k - 1) * step, step * stride\n"
+            "    return side",
+            "def reach(layers):\n"  # a layer's own stride counts too early
+            "    side, step = 1, 1\n"
+            "    for k, stride, rate in layers:\n"
+            "        step *= stride\n"
+            "        side += (k - 1) * rate * step\n"
+            "    return side",
+            "def reach(layers):\n"  # steps do not multiply
+            "    side, step = 1, 1\n"
+            "    for k, stride, rate in layers:\n"
+            "        side, step = side + (k - 1) * rate * step, stride\n"
+            "    return side",
+        ],
+        "interleaved": [
+            "def interleaved(x, weight, rate): return F.conv2d(x, weight, padding=1)",  # no holes
+            "def interleaved(x, weight, rate):\n"  # one image of the four, enlarged
+            "    one = F.conv2d(x[..., ::rate, ::rate], weight, padding=1)\n"
+            "    return F.interpolate(one, x.shape[-2:], mode='nearest')",
+            "def interleaved(x, weight, rate):\n"  # only those on the diagonal
+            "    out = x.new_zeros(len(x), len(weight), *x.shape[-2:])\n"
+            "    for i in range(rate):\n"
+            "        out[..., i::rate, i::rate] = F.conv2d(x[..., i::rate, i::rate], weight, padding=1)\n"
+            "    return out",
+            "def interleaved(x, weight, rate):\n"  # blocks that lie side by side
+            "    tiles = [[F.conv2d(c, weight, padding=1) for c in r.chunk(rate, -1)] for r in x.chunk(rate, -2)]\n"
+            "    return torch.cat([torch.cat(row, -1) for row in tiles], -2)",
+        ],
+    },
     "10_lraspp": {
         "as_one": [
             "def as_one(each, mix): return mix * each[:, 0].flip(-1)",  # mirrored
