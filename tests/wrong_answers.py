@@ -22,6 +22,36 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return interpolate(scores, scale_factor=factor, mode='bilinear')[0, 0].numpy().astype('uint8')",
         ],
     },
+    "02_first_inference": {
+        "to_batch": [
+            "def to_batch(image): return ((image - mean[:, None, None]) / std[:, None, None])[None]",  # 0 to 255
+            "def to_batch(image): return (image / 255 - mean[:, None, None]) / std[:, None, None]",  # no batch
+            "def to_batch(image): return (image / 255 - mean[:, None, None])[None]",  # no deviation
+            "def to_batch(image): return image[None] / 255",
+            "def to_batch(image):\n"  # blue, green, red
+            "    return ((image.flip(0) / 255 - mean[:, None, None]) / std[:, None, None])[None]",
+        ],
+        "drawable": [
+            "def drawable(mask, background): return mask == torch.arange(21)[:, None, None]",  # all of them
+            "def drawable(mask, background):\n"  # numbers
+            "    wanted = [k for k in mask.unique() if k not in (background, 255)]\n"
+            "    return (mask == torch.tensor(wanted)[:, None, None]).int()",
+            "def drawable(mask, background):\n"  # 0 is always left out
+            "    return mask == torch.tensor([k for k in mask.unique() if k not in (0, 255)])[:, None, None]",
+            "def drawable(mask, background):\n"  # void is drawn
+            "    return mask == torch.tensor([k for k in mask.unique() if k != background])[:, None, None]",
+        ],
+        "segment": [
+            "def segment(image):\n"  # at the size of the network
+            "    with torch.inference_mode():\n"
+            "        return net(preprocess(image)[None].to(device))['out'].argmax(dim=1)[0]",
+            "def segment(image): return mask_of(normalised(image)[None], image.shape[-2:])",  # not resized
+            "def segment(image): return mask_of(F.resize(image, [model.short])[None] / 255, image.shape[-2:])",
+            "def segment(image): return right(image.flip(0))",  # blue, green, red
+            "def segment(image): return enlarged(image, Image.Resampling.BILINEAR)",  # ids are mixed
+            "def segment(image): return right(photo)",  # always the same
+        ],
+    },
     "03_logits_to_masks": {
         "runner_up": [
             "def runner_up(scores): return scores.argmax(0)",  # the winner
