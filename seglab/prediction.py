@@ -262,7 +262,7 @@ def _starts(whole: int, part: int, overlap: int) -> list[int]:
 def _quick(model: SegModel, precision: str) -> Quick:
     """The model on the fast path; made anew when its weights have changed."""
     state = [*model.parameters(), *model.buffers()]
-    mark = precision, state[0].device, sum(t._version for t in state), [t.data_ptr() for t in state]
+    mark = precision, model.short, state[0].device, sum(t._version for t in state), [t.data_ptr() for t in state]
     if model not in _QUICK or _QUICK[model][0] != mark:
         _QUICK[model] = mark, Quick(model, precision)
     return _QUICK[model][1]

@@ -210,6 +210,8 @@ def test_weights_that_change_are_noticed(model):
         again.net.classifier.bias[0] += 1e6
     assert not torch.equal(predict(again, SCENE).mask, before)
     assert (predict(again, SCENE).mask == 0).all()
+    again.short = 96
+    assert predict(again, SCENE).tiles[0].grid.shape[-2:] == (96, 128)
 
 
 def test_upright_as_a_viewer_shows_it(model, tmp_path):
