@@ -1,6 +1,6 @@
 """What a U-Net learns from few images: the study behind notebook 06.
 
-    python benchmarks/small_data.py        about a quarter of an hour on one core; goes on where it was interrupted
+    python benchmarks/small_data.py        about half an hour on one core; goes on where it was interrupted
 
 A U-Net mini is trained from scratch on 10, on 50 and on all 1200 training scenes of Toytown at 96×128, and on 10
 without augmentation; and where `SEGLAB_DATA` has the membrane set, on 2, 5 and all of its training slices. Beside it an
