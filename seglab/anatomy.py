@@ -3,8 +3,8 @@
 Everything is measured on a real forward or backward pass of the module itself; nothing here knows an architecture.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 from seglab.adapters import SegModel
 from seglab.cost import count_parameters
@@ -139,15 +140,11 @@ def with_inputs(model: SegModel, changes: Mapping[str, Callable[..., tuple[Any, 
         ValueError: there is no such block.
     """
     blocks = {name: _chosen(model.net, [name])[name] for name in changes}  # all of them before any is touched
-    handles = [
+    with _lasting(
         block.register_forward_pre_hook(lambda _m, given, change=changes[name]: change(*given))
         for name, block in blocks.items()
-    ]
-    try:
+    ):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _chosen(net: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:
@@ -167,12 +164,17 @@ def _chosen(net: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:
     return chosen
 
 
-@contextmanager
-def _hooked(chosen: dict[str, nn.Module], look: Any) -> Iterator[None]:
-    handles = [
+def _hooked(chosen: dict[str, nn.Module], look: Any) -> AbstractContextManager[None]:
+    return _lasting(
         module.register_forward_hook(lambda _m, _given, result, name=name: look(name, result))
         for name, module in chosen.items()
-    ]
+    )
+
+
+@contextmanager
+def _lasting(hooks: Iterable[RemovableHandle]) -> Iterator[None]:
+    """Hooks that are set now and gone afterwards."""
+    handles = list(hooks)
     try:
         yield
     finally:

@@ -9,8 +9,8 @@ from seglab import hub
 from seglab.adapters import ModelSpec
 from seglab.classes import CLASS_SETS
 from seglab.download import human
-from seglab.errors import unknown
 from seglab.models import MODELS
+from seglab.models import row as model_row
 from seglab.weights import ZOO, card, zoo_dir
 
 
@@ -42,7 +42,7 @@ def page(name: str) -> dict[str, list[str]]:
     Raises:
         ValueError: there is no such model.
     """
-    spec = _spec(name)
+    spec = model_row(name)
     height, width = spec.size or (0, 0)
     said = [
         f"{spec.title}, built by {spec.library}", spec.paper,
@@ -63,7 +63,7 @@ def export(name: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such model.
     """
-    spec = _spec(name)
+    spec = model_row(name)
     macs = round((spec.gmacs or 0) * 1e9)
     facts = {key: getattr(spec, key) for key in ("title", "family", "library", "paper", "year", "params")}
     weights = {
@@ -72,12 +72,6 @@ def export(name: str) -> dict[str, Any]:
         for key, row in spec.weights.items() for here in [is_here(spec, key)]
     }  # fmt: skip
     return {"model": name} | facts | {"macs": macs, "flops": 2 * macs, "size": spec.size, "weights": weights}
-
-
-def _spec(name: str) -> ModelSpec:
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    return MODELS[name]
 
 
 def is_here(spec: ModelSpec, weights: str) -> bool:

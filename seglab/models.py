@@ -245,10 +245,10 @@ def load_model(
         if weights not in (DEFAULT, None):
             raise ValueError(f"{name} brings its own weights; leave out weights={str(weights)!r}")
         facts, state = read_checkpoint(name)
-        spec, tag = _spec(facts["model"]), ""
+        spec, tag = row(facts["model"]), ""
     else:
         name, _, tag = str(name).partition(":")
-        spec = _spec(name)
+        spec = row(name)
         if tag and weights != DEFAULT:
             raise ValueError(f"{name}:{tag} names its weights already; leave out weights={str(weights)!r}")
         if weights == DEFAULT:
@@ -276,7 +276,12 @@ def load_model(
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
-def _spec(name: str) -> ModelSpec:
+def row(name: str) -> ModelSpec:
+    """The row of a model.
+
+    Raises:
+        ValueError: there is no such model.
+    """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     return MODELS[name]

@@ -1,6 +1,9 @@
 """What several test files share."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,3 +23,17 @@ def real_data() -> Path:
             " or download them: python -c \"from seglab import load_dataset; load_dataset('camvid')\" and so on"
         )
     return root
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium here: `apt-get install chromium` brings it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()

@@ -17,14 +17,12 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from seglab.lab import numbered
 from seglab.notebooks import normalise
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: `apt-get install chromium` brings it")
 
 
 @pytest.fixture
@@ -87,14 +85,6 @@ def wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float =
         except OSError:
             time.sleep(0.2)
     raise TimeoutError(log.read_text())
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
 
 
 def run_all_cells(page: Page) -> None:

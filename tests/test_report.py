@@ -257,29 +257,22 @@ def test_only_report_cells_are_shown():
     assert "&lt;True&gt;" in text
 
 
-def test_in_a_browser_without_a_network(written):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no Chromium found: install it (apt install chromium) to look at the report in a real browser")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        context = browser.new_context(offline=True)
-        view, asked, problems = context.new_page(), [], []
-        view.on("request", lambda request: asked.append(request.url))
-        view.on("dialog", lambda dialog: problems.append(dialog.message))
-        view.on("console", lambda message: problems.append(message.text))
-        for width in (1200, 380):
-            view.set_viewport_size({"width": width, "height": 900})
-            view.goto((written / "index.html").as_uri())
-            assert view.evaluate("document.documentElement.scrollWidth") <= width
-            broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
-            assert view.evaluate(broken) == 0
-        view.click("nav a:has-text('Class by class')")
-        assert view.locator("h2:has-text('Class by class')").is_visible()
-        view.click("summary:has-text('Licences')")
-        assert view.locator("details:has-text('Licences') table").is_visible()
-        assert len(view.pdf(format="A4")) > 50_000
-        browser.close()
+def test_in_a_browser_without_a_network(written, browser):
+    context = browser.new_context(offline=True)
+    view, asked, problems = context.new_page(), [], []
+    view.on("request", lambda request: asked.append(request.url))
+    view.on("dialog", lambda dialog: problems.append(dialog.message))
+    view.on("console", lambda message: problems.append(message.text))
+    for width in (1200, 380):
+        view.set_viewport_size({"width": width, "height": 900})
+        view.goto((written / "index.html").as_uri())
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
+        broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+        assert view.evaluate(broken) == 0
+    view.click("nav a:has-text('Class by class')")
+    assert view.locator("h2:has-text('Class by class')").is_visible()
+    view.click("summary:has-text('Licences')")
+    assert view.locator("details:has-text('Licences') table").is_visible()
+    assert len(view.pdf(format="A4")) > 50_000
     assert not problems
     assert all(url.startswith(("file:", "data:")) for url in asked)

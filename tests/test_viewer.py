@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 import zlib
 from contextlib import contextmanager
 
@@ -95,18 +94,14 @@ def test_the_kernel_says_how_sure_a_model_is():
 # What it does ---------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def opened(tmp_path, html, **context):
-    """A page from disk in Chromium, without a network; nothing may go wrong in it."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no Chromium found: install it (apt install chromium) to see the viewer in a real browser")
-    path = tmp_path / "view.html"
-    path.write_text(html, encoding="utf-8")
-    arguments, problems = ["--no-sandbox", "--disable-dev-shm-usage"], []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+@pytest.fixture
+def opened(tmp_path, browser):
+    """A page from disk, without a network; nothing may go wrong in it."""
+
+    @contextmanager
+    def look(html, **context):
+        path, problems = tmp_path / "view.html", []
+        path.write_text(html, encoding="utf-8")
         page = browser.new_context(offline=True, **context).new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: message.type == "error" and problems.append(message.text))
@@ -114,8 +109,10 @@ def opened(tmp_path, html, **context):
         page.goto(path.as_uri())
         page.wait_for_selector(".seglab-viewer")
         yield page
-        browser.close()
-    assert not problems
+        page.close()
+        assert not problems
+
+    return look
 
 
 PIXEL = """([index, x, y]) => {
@@ -145,9 +142,9 @@ def words(page):
     return " ".join(page.inner_text(".probe").split())
 
 
-def test_classes_and_modes(tmp_path):
+def test_classes_and_modes(opened):
     image, masks, target = small()
-    with opened(tmp_path, view(image, masks, STREET, target).to_html()) as page:
+    with opened(view(image, masks, STREET, target).to_html()) as page:
         assert page.evaluate(PIXEL, [LEFT, 0, 0]) == color(SKY)
         assert page.evaluate(PIXEL, [RIGHT, 0, 0]) == color(BUILDING)
         page.click(".legend button[title='sky']")
@@ -177,9 +174,9 @@ def test_classes_and_modes(tmp_path):
         assert (inside[3], edge) == (0, color(SKY))
 
 
-def test_a_probe_by_mouse_and_by_keys(tmp_path):
+def test_a_probe_by_mouse_and_by_keys(opened):
     image, masks, target = small()
-    with opened(tmp_path, view(image, masks, STREET, target).to_html()) as page:
+    with opened(view(image, masks, STREET, target).to_html()) as page:
         box = page.locator(".pane").first.bounding_box()
         page.mouse.move(box["x"] + box["width"] * 0.5 / 6, box["y"] + box["height"] * 0.5 / 4)
         assert words(page) == "row 0, column 0 good sky poor building target sky"
@@ -190,9 +187,9 @@ def test_a_probe_by_mouse_and_by_keys(tmp_path):
         assert words(page) == "row 3, column 5 good road poor void target void"
 
 
-def test_swipe_zoom_and_opacity_paint_nothing(tmp_path):
+def test_swipe_zoom_and_opacity_paint_nothing(opened):
     image, masks, target = small()
-    with opened(tmp_path, view(image, masks, STREET, target, swipe=0.25).to_html()) as page:
+    with opened(view(image, masks, STREET, target, swipe=0.25).to_html()) as page:
         clip = "i => document.querySelectorAll('canvas.over')[i].style.clipPath"
         assert page.evaluate(clip, LEFT) == "inset(0px 75% 0px 0px)"
         assert page.evaluate(clip, RIGHT) == "inset(0px 0px 0px 25%)"
@@ -217,9 +214,9 @@ def test_swipe_zoom_and_opacity_paint_nothing(tmp_path):
         assert page.evaluate("window.painted") == 2
 
 
-def test_everything_can_be_reached_and_has_a_name(tmp_path):
+def test_everything_can_be_reached_and_has_a_name(opened):
     image, masks, target = small()
-    with opened(tmp_path, view(image, masks, STREET, target).to_html()) as page:
+    with opened(view(image, masks, STREET, target).to_html()) as page:
         nameless = """[...document.querySelectorAll("button, select, input")].filter(e => !e.hidden &&
             !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")?.textContent.trim())).length"""
         assert page.evaluate(nameless) == 0
@@ -231,10 +228,10 @@ def test_everything_can_be_reached_and_has_a_name(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_narrow_windows_in_both_themes(tmp_path, scheme):
+def test_narrow_windows_in_both_themes(opened, scheme):
     image, masks, target = small()
     size = {"width": 360, "height": 700}
-    with opened(tmp_path, view(image, masks, STREET, target).to_html(), viewport=size, color_scheme=scheme) as page:
+    with opened(view(image, masks, STREET, target).to_html(), viewport=size, color_scheme=scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         background = page.evaluate("getComputedStyle(document.querySelector('.seglab-viewer')).backgroundColor")
         assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 27, 32)"}[scheme]
@@ -243,24 +240,24 @@ def test_narrow_windows_in_both_themes(tmp_path, scheme):
         assert second["y"] >= first["y"] + first["height"]
 
 
-def test_hostile_names_are_only_text(tmp_path):
+def test_hostile_names_are_only_text(opened):
     image, masks, target = small()
     evil = "</script><img src=x onerror=alert(1)>"
     classes = ClassSet("evil", (evil, "<b>b</b>", "c", "d"), voc_colors(4))
     html = view(image, {evil: masks["good"], "<i>": masks["poor"]}, classes, target).to_html(evil)
     assert "<img" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
-    with opened(tmp_path, html) as page:
+    with opened(html) as page:
         assert page.locator("img, b, i").count() == 0
         assert page.inner_text(".legend button .n").startswith("</script>")
 
 
-def test_a_large_scene_is_painted_within_a_frame(tmp_path):
+def test_a_large_scene_is_painted_within_a_frame(opened):
     """1080×1920 and six models: no pixel is touched for opacity and swipe, and one pass is enough for a class."""
     dice = np.random.default_rng(0)
     coarse = dice.integers(0, 11, (6, 27, 48), np.uint8)
     masks = {f"model {i}": m.repeat(40, 0).repeat(40, 1) for i, m in enumerate(coarse)}
     photo = np.resize(photographs.chelsea(), (1080, 1920, 3))
-    with opened(tmp_path, view(photo, masks, STREET).to_html()) as page:
+    with opened(view(photo, masks, STREET).to_html()) as page:
         page.wait_for_timeout(500)
         steps = """async () => {
           const viewer = document.querySelector(".seglab-scene").viewer;
