@@ -15,7 +15,7 @@ from seglab import CLASS_SETS, load_dataset, load_model, predict
 from seglab.classes import ClassSet
 from seglab.metrics import confusion_matrix, iou_per_class
 from seglab.palette import voc_colors
-from seglab.widgets import scene_data, view
+from seglab.viewer import Viewer, scene_data, view
 
 STREET = CLASS_SETS["street"]
 SKY, BUILDING, POLE, ROAD = range(4)
@@ -91,6 +91,33 @@ def test_the_kernel_says_how_sure_a_model_is():
     assert f"margin {float(p.margin()[50, 100]):.2f}, entropy {float(p.entropy()[50, 100]):.1f} bits" in said
 
 
+def test_drawings_and_photographs_arrive():
+    image, masks, target = small()
+    photos = []
+    viewer = view(image, masks, STREET, target)
+    assert not viewer.takes_photographs
+    drawn = np.arange(24, dtype=np.uint8)
+    viewer._hear({"kind": "drawing"}, [memoryview(drawn.tobytes())])
+    assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
+    viewer._hear({"kind": "drawing"}, [b"of another scene"])
+    assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
+
+    viewer = Viewer(scene_data(image, masks, STREET), on_photo=lambda name, photo: photos.append((name, photo)))
+    assert viewer.takes_photographs
+    for name, pieces in (("left unfinished", [b"x"]), ("whole", [b"ab", b"cd", b"e"])):
+        for part, piece in enumerate(pieces):
+            viewer._hear({"kind": "photo", "name": name, "part": part, "parts": 3}, [memoryview(piece)])
+    assert photos == [("whole", b"abcde")]
+
+
+def test_another_scene_in_the_same_view():
+    image, masks, target = small()
+    viewer = view(image, masks, STREET, target, mode="swipe", left=1, right=2)
+    viewer.show(scene_data(image[:2], {"good": masks["good"][:2]}, STREET))
+    assert viewer.state == {"mode": "swipe", "left": 0, "right": 0}
+    assert viewer.drawing.shape == (2, 6)
+
+
 # What it does ---------------------------------------------------------------------------------------------------------
 
 
@@ -164,8 +191,11 @@ def test_classes_and_modes(opened):
         assert right[3] < 255
         assert void == [0, 0, 0, 255]
         choose(page, "agreement")
-        assert page.evaluate(PIXEL, [LEFT, 4, 0])[3] == 0
-        assert page.evaluate(PIXEL, [LEFT, 0, 0])[3] == 255
+        agreed, disputed = (page.evaluate(PIXEL, [LEFT, x, 0]) for x in (4, 0))
+        assert (agreed[:3], disputed) == ([0, 0, 0], [252, 253, 191, 255])
+        assert agreed[3] < 255
+        assert page.inner_text(".key").split("\n") == ["all models agree", "two opinions"]
+        assert page.locator(".legend").is_hidden()
         choose(page, "one")
         assert page.locator("select[aria-label='right model']").is_hidden()
         page.check("label:has-text('outlines') input")
@@ -212,6 +242,50 @@ def test_swipe_zoom_and_opacity_paint_nothing(opened):
         assert page.evaluate("window.painted") == 0
         page.click(".legend button[title='road']")
         assert page.evaluate("window.painted") == 2
+
+
+def test_painting_against_models(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target, mode="paint", brush=0).to_html()) as page:
+
+        def score():
+            return dict(zip(*[iter(page.inner_text(".score").split())] * 2, strict=True))
+
+        assert page.locator(".pen, [aria-label='class to paint'] option").all_inner_texts() == ["sky", "road"]
+        assert score() == {"you": "–", "good": "1.00", "poor": "0.50"}
+        box = page.locator(".pane").first.bounding_box()
+        cell = box["width"] / 6
+
+        def drag(*points):
+            for n, (x, y) in enumerate(points):
+                page.mouse.move(box["x"] + (x + 0.5) * cell, box["y"] + (y + 0.5) * cell)
+                page.mouse.down() if n == 0 else None
+            page.mouse.up()
+
+        drag((0, 0), (5, 0))
+        assert score()["you"] == "0.50"  # one row of two
+        drag((0, 2), (2, 2))
+        assert score()["you"] == "0.40"  # and three pixels of road: 6 of 15
+        assert page.evaluate(PIXEL, [LEFT, 2, 2]) == color(SKY)
+        page.check("label:has-text('erase') input")
+        drag((0, 2), (1, 2))
+        assert score()["you"] == "0.46"  # 6 of 13
+        page.click("button:has-text('undo')")
+        assert score()["you"] == "0.40"
+        page.uncheck("label:has-text('erase') input")
+        page.select_option("[aria-label='class to paint']", label="road")
+        assert score() == {"you": "–", "good": "1.00", "poor": "0.45"}
+        page.focus(".pane")
+        for key in ("ArrowDown", "Space", "ArrowRight", "Space"):  # below (1, 2), where the mouse was last
+            page.keyboard.press(key)
+        assert score()["you"] == "0.18"  # 2 of the 11 that are not void
+        assert "target" not in words(page), "who paints is not told what is there"
+        drag((5, 3), (5, 3))
+        assert score()["you"] == "0.18"  # void counts for nothing
+        page.click("button:has-text('start again')")
+        assert score()["you"] == "–"
+        choose(page, "one")
+        assert page.locator(".score").count() == 0
 
 
 def test_everything_can_be_reached_and_has_a_name(opened):

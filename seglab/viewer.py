@@ -1,4 +1,4 @@
-"""The interactive parts: `viewer.js` as a widget, and as a page of its own.
+"""The viewer of label maps: `viewer.js` as a widget, as a page of its own, and as a part of other pages.
 
 view(image, {"U-Net": mask, "FCN": other}, classes, target)            in a notebook
 Path("street.html").write_text(view(…).to_html())                      for a browser, without kernel or network
@@ -8,7 +8,7 @@ import base64
 import html
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from seglab import viz
-from seglab.classes import ClassSet
+from seglab.classes import IGNORE_INDEX, ClassSet
 from seglab.files import Picture, to_image
 from seglab.masks import colorize
 from seglab.metrics import confusion_matrix, iou_per_class
@@ -31,6 +31,8 @@ from seglab.prediction import Prediction
 SCRIPT = Path(__file__).with_name("viewer.js")
 TARGET = "target"
 LARGE = 512 * 512  # pixels; a larger image travels as JPEG
+SCENE = "seglab-scene"  # class of the places that the script fills
+MOST_BYTES = 1 << 26  # of a photograph that somebody drops in
 
 
 def scene_data(
@@ -55,7 +57,7 @@ def scene_data(
     for name, mask in labels.items():
         if mask.shape != (height, width):
             raise ValueError(f"the mask of {name!r} is {mask.shape}, but the image {(height, width)}")
-    truth = None if target is None else torch.from_numpy(labels[TARGET])
+    truth = None if target is None else torch.tensor(labels[TARGET])
     return {
         "width": width, "height": height, "image": _data_url(picture), "alt": _words(labels, classes),
         "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
@@ -94,25 +96,50 @@ class Viewer(anywidget.AnyWidget):
 
     Attributes:
         data: see `scene_data`.
-        state: what is shown: mode ("one", "swipe", "side", "flicker", "error", "agreement"), left and right (places of
-            layers), opacity and swipe (0–1), hidden (class indices), outline, hatch.
+        state: what is shown: mode ("one", "swipe", "side", "flicker", "error", "agreement", "paint"), left and right
+            (places of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; pen (class index),
+            brush (pixels) and erase for painting.
         predictions: layer → what a model said, for the probe's scores.
+        drawing: uint8 (H,W), what the reader has painted; 255 where nothing is.
+        on_photo: called with name and bytes of a photograph that was chosen or dropped in. Without it none is taken.
     """
 
     _esm = SCRIPT
     data = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
+    takes_photographs = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, data: Mapping[str, Any], state: Mapping[str, Any] | None = None,
-                 predictions: Mapping[str, Prediction] | None = None) -> None:  # fmt: skip
-        super().__init__(data=dict(data), state=dict(state or {}))
-        self.predictions = dict(predictions or {})
-        self.on_msg(lambda _, message, __: self._hear(message))
+                 predictions: Mapping[str, Prediction] | None = None,
+                 on_photo: Callable[[str, bytes], None] | None = None) -> None:  # fmt: skip
+        super().__init__(data=dict(data), state=dict(state or {}), takes_photographs=on_photo is not None)
+        self.predictions, self.on_photo = dict(predictions or {}), on_photo
+        self.drawing = _nothing(data)
+        self._pieces: list[bytes] = []
+        self.on_msg(lambda _, message, buffers: self._hear(message, buffers))
 
-    def _hear(self, message: Mapping[str, Any]) -> None:
-        if message.get("kind") == "probe":
+    def show(self, data: Mapping[str, Any], predictions: Mapping[str, Prediction] | None = None) -> None:
+        """Another scene, in the same place and the same view."""
+        layers = len(data["layers"])
+        kept = {k: min(v, layers - 1) if k in ("left", "right") else v for k, v in self.state.items()}
+        self.predictions, self.drawing = dict(predictions or {}), _nothing(data)
+        with self.hold_sync():
+            self.state, self.data = kept, dict(data)
+
+    def _hear(self, message: Mapping[str, Any], buffers: Sequence[Any] = ()) -> None:
+        kind = message.get("kind")
+        if kind == "probe":
             x, y = int(message["x"]), int(message["y"])
             self.send({"kind": "probe", "x": x, "y": y, "sentences": self.probe(x, y)})
+        elif kind == "drawing" and len(drawn := bytes(buffers[0])) == self.drawing.size:
+            self.drawing = np.frombuffer(drawn, np.uint8).reshape(self.drawing.shape)
+        elif kind == "photo" and self.on_photo:
+            self._pieces = [*self._pieces, bytes(buffers[0])] if message["part"] else [bytes(buffers[0])]
+            if sum(map(len, self._pieces)) > MOST_BYTES:
+                self._pieces = []
+            if message["part"] + 1 == message["parts"] and self._pieces:
+                photo, self._pieces = b"".join(self._pieces), []
+                self.on_photo(str(message["name"]), photo)
 
     def probe(self, x: int, y: int) -> list[tuple[int, str]]:
         """What models with predictions say of a pixel: (place of the layer, a sentence) each."""
@@ -131,7 +158,7 @@ class Viewer(anywidget.AnyWidget):
 
     def to_html(self, title: str = "seglab") -> str:
         """The viewer as a page: one file, which needs neither a kernel nor a network."""
-        return _PAGE.format(title=html.escape(title), body=fragment(self.data, self.state))
+        return _PAGE.format(title=html.escape(title), body=fragment(self.data, self.state), script=script())
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """As a widget; and as a picture, for pages that show no widgets."""
@@ -160,6 +187,10 @@ def view(
     return Viewer(scene_data(image, masks, classes, target), state, predictions)
 
 
+def _nothing(data: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.full((data["height"], data["width"]), IGNORE_INDEX, np.uint8)
+
+
 def _sentence(p: Prediction, x: int, y: int) -> str:
     """The two likeliest classes of a pixel, and how undecided the model is."""
     probs = p.probs(rows=(y, y + 1))[:, 0, x].double()
@@ -183,20 +214,17 @@ def _unpacked(layer: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
 
 
 def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
-    """An element of a page, and the script that fills it. Whatever names hold, they are only text."""
+    """A place in a page, which `script` fills. Whatever names hold, they are only text."""
     told = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
-    return (
-        f'<div class="seglab-scene"><script type="application/json">{told}</script></div>\n'
-        f'<script type="module">{script()}</script>'
-    )
+    return f'<div class="{SCENE}"><script type="application/json">{told}</script></div>'
 
 
 def script() -> str:
-    """`viewer.js`, and what lets it fill every scene of the page."""
+    """`viewer.js`, and what lets it fill every scene of the page: an element for the end of the page."""
     source = SCRIPT.read_text(encoding="utf-8") + _FILL
     if "</script" in source:
         raise AssertionError("viewer.js must not end its own script element")
-    return source
+    return f'<script type="module">{source}</script>'
 
 
 _FILL = """
@@ -219,6 +247,7 @@ _PAGE = """<!DOCTYPE html>
 </head>
 <body>
 {body}
+{script}
 </body>
 </html>
 """
