@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 from seglab.classes import IGNORE_INDEX, ClassSet
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-Source = str | Path | Image.Image
+Source = str | Path | Image.Image | bytes
 Picture = Source | NDArray[Any] | Tensor
 
 
@@ -31,7 +31,7 @@ def read_image(source: Source, upright: bool = True) -> Tensor:
     255/65535; of an animation or a stack the first picture is read.
 
     Args:
-        source: a path or a PIL image.
+        source: a path, the bytes of a file, or a PIL image.
         upright: turn the image as its EXIF orientation says, as every viewer does. Published data sets
             are read with False: their masks were drawn on the grid that the file stores.
 
@@ -54,13 +54,14 @@ def to_image(picture: Picture) -> Tensor:
     """Whatever holds a picture, as uint8 (3,H,W) RGB in 0–255: read by `read_image`, arrays and tensors likewise.
 
     Args:
-        picture: a path or a PIL image; or uint8 or uint16, (H,W), (H,W,C) or (C,H,W) with one, three or four channels
-            (the fourth is opacity). Where both ends could be channels, they are last in an array, first in a tensor.
+        picture: a path, the bytes of a file, or a PIL image; or uint8 or uint16, (H,W), (H,W,C) or (C,H,W) with one,
+            three or four channels (the fourth is opacity). Where both ends could be channels, they are last in an
+            array, first in a tensor.
 
     Raises:
         ValueError: what `read_image` refuses; floats; a shape that is no picture's.
     """
-    if isinstance(picture, str | Path | Image.Image):
+    if isinstance(picture, str | Path | Image.Image | bytes):
         return read_image(picture)
     array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
     if array.dtype not in (np.uint8, np.uint16):
@@ -124,7 +125,7 @@ def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
     raise ValueError(f"{name}: expected one label a pixel, found mode {image.mode}. {_about_colors(image, classes)}")
 
 
-def write_mask(path: str | Path, mask: Tensor, classes: ClassSet) -> None:
+def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet) -> None:
     """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette: `read_mask` gives it back."""
     image = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
     image.putpalette(classes.palette.tobytes())
@@ -214,8 +215,8 @@ def about_0_255(classes: ClassSet) -> str:
 
 def _decode(source: Source) -> tuple[str, Image.Image]:
     """The name to use in errors, and the image with all its pixels decoded."""
-    name = "the image" if isinstance(source, Image.Image) else str(source)
-    file = source if isinstance(source, Image.Image) else BytesIO(_read_bytes(Path(source)))
+    name = "the image" if isinstance(source, Image.Image | bytes) else str(source)
+    file = source if isinstance(source, Image.Image) else BytesIO(_bytes_of(source))
     try:
         image = file if isinstance(file, Image.Image) else Image.open(file)
         image.load()
@@ -230,6 +231,10 @@ def _decode(source: Source) -> tuple[str, Image.Image]:
     except Exception as error:  # faced with damaged bytes, decoders raise whatever comes to them
         raise ValueError(f"{name}: damaged or cut off ({error}); copy or download it again") from error
     return name, image
+
+
+def _bytes_of(source: str | Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else _read_bytes(Path(source))
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -8,6 +8,7 @@ to one form is the business of `adapters.py`; here is what each of them is made 
 import math
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import torch
@@ -211,6 +212,10 @@ MODELS: dict[str, ModelSpec] = {
 }  # fmt: skip
 
 
+# Libraries are imported when they are first needed; transformers breaks when two threads do so at once.
+_BUILDING = RLock()
+
+
 def load_model(
     name: str | Path,
     weights: str | Path | None = DEFAULT,
@@ -260,7 +265,8 @@ def load_model(
     known = class_set_from(facts["classes"]) if facts.get("classes") else CLASS_SETS["street"]
     chosen = wanted or known
     with_aux = facts.get("aux", spec.has_aux) if aux is None else aux
-    model = spec.adapter(spec.build(len(chosen), with_aux), chosen, spec)
+    with _BUILDING:
+        model = spec.adapter(spec.build(len(chosen), with_aux), chosen, spec)
     if norm := norm or facts.get("norm"):
         with_norm(model, norm)
     if state:

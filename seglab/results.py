@@ -16,6 +16,7 @@ import pandas as pd
 
 from seglab import compare, metrics
 from seglab.classes import IGNORE_INDEX
+from seglab.errors import unknown
 from seglab.judges import BOUNDARY, CALIBRATION
 from seglab.measured import Measured
 
@@ -168,6 +169,25 @@ class Results(Measured):
         place = self.tables.runs["run"].tolist().index(self.runs_of(name)[0])
         rows = self.per_image()[place * len(self.images) : (place + 1) * len(self.images)]
         return rows.dropna(subset="miou").nsmallest(count, "miou").reset_index(drop=True)
+
+    def where(self, name: str, target: str, pred: str | None = None) -> pd.DataFrame:
+        """The images in which a model (its first seed) calls one class another: id, pixels, most pixels first.
+
+        Args:
+            pred: what it says instead of `target`, as a column of `confusion`; None for all that it gets wrong about
+                that class, missed or wrongly named.
+        """
+        words = [*self.judged, "other"]
+        for word in (target, *([] if pred is None else [pred])):
+            if word not in words:
+                raise unknown("judged class", word, words)
+        image, targets, preds, pixels = self._pixels[self.runs_of(name)[0]]
+        t = words.index(target)
+        chosen = (targets == t) != (preds == t) if pred is None else (targets == t) & (preds == words.index(pred))
+        counted = np.bincount(image[chosen], weights=pixels[chosen], minlength=len(self.images)).astype(np.int64)
+        table = pd.DataFrame({"id": self.images["id"].to_numpy(), "pixels": counted})
+        table = table[table["pixels"] > 0].sort_values("pixels", ascending=False, kind="stable")
+        return table.reset_index(drop=True)
 
     # Boundaries and confidence ----------------------------------------------------------------------------------------
 

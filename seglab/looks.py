@@ -1,0 +1,147 @@
+"""One image, several models: what they say as masks in one vocabulary, as maps, as a table, and as code.
+
+Pure functions behind the explorer; `Question` is everything that decides what it shows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from seglab import viz
+from seglab.classes import IGNORE_INDEX, ClassSet, translate
+from seglab.errors import unknown
+from seglab.files import Picture, to_image
+from seglab.inference import PRECISIONS
+from seglab.masks import colorize, overlay
+from seglab.metrics import confusion_matrix, iou_per_class
+from seglab.prediction import Prediction
+
+# view → whether it is of one class
+VIEWS = {
+    "overlay": False, "mask": False, "score": True, "probability": True, "confidence": False, "margin": False,
+    "entropy": False,
+}  # fmt: skip
+MOST_PIXELS = 2_000_000  # of a photograph as it is shown
+SIZES = (0, 96, 128, 192, 256, 384, 520)  # short sides; 0 is the one that a model was trained at
+
+
+@dataclass(frozen=True)
+class Question:
+    """What somebody wants to see.
+
+    Attributes:
+        models: labels for `load_model`.
+        data: name and split of a data set, as "toytown:night test"; or the name of a photograph.
+        index: place of the image in the data set; None for a photograph.
+        view: one of `VIEWS`, and the class that it is of.
+    """
+
+    models: tuple[str, ...]
+    data: str
+    index: int | None = None
+    precision: str = PRECISIONS[0]
+    short: int = 0
+    view: str = "overlay"
+    class_name: str = ""
+
+
+def in_one_vocabulary(said: Mapping[str, Prediction], classes: ClassSet) -> dict[str, Tensor]:
+    """Masks uint8 (H,W), brought to these classes after the argmax; 255 where there is no counterpart."""
+    masks = {}
+    for name, p in said.items():
+        if p.classes.names == classes.names:
+            masks[name] = p.mask
+            continue
+        table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
+        for own, target in enumerate(translate(p.classes, classes).indices):
+            if target is not None:
+                table[own] = target
+        masks[name] = table[p.mask.long()]
+    return masks
+
+
+def iou(masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet) -> pd.DataFrame:
+    """IoU of each class (rows) for each model on one image, void ignored; classes that occur nowhere are left out.
+
+    What a model says without a counterpart in these classes is an error. The last row is the mean.
+    """
+    judged, count = target != IGNORE_INDEX, len(classes)
+    columns = {}
+    for name, mask in masks.items():
+        table = confusion_matrix(mask[judged].clamp(max=count), target[judged], count + 1)
+        each = iou_per_class(table)[:count]
+        columns[name] = each.tolist()
+    frame = pd.DataFrame(columns, index=pd.Index(classes.names, name="class")).dropna(how="all")
+    frame.loc["mean"] = frame.mean()
+    return frame
+
+
+def figure(said: Mapping[str, Prediction], view: str = "overlay", class_name: str = "") -> viz.Figure:
+    """What several models say of one image, side by side.
+
+    Args:
+        view: "overlay", "mask", "confidence", "margin" or "entropy"; "score" or "probability" of a class.
+
+    Raises:
+        ValueError: an unknown view; a class that one of the models does not know.
+    """
+    if view not in VIEWS:
+        raise unknown("view", view, VIEWS)
+    if view in ("overlay", "mask"):
+        first = next(iter(said.values()))
+        shown = {name: overlay(p.image, p.mask, p.classes) if view == "overlay" else colorize(p.mask, p.classes)
+                 for name, p in said.items()}  # fmt: skip
+        words = "; ".join(f"{name}: {viz.describe(p.mask, p.classes)}" for name, p in said.items())
+        fig = viz.pictures(shown, columns=3, alt=f"{view} of {words}.")
+        if all(p.classes == first.classes for p in said.values()):
+            viz.legend(fig, first.classes, *(p.mask for p in said.values()))
+        return fig
+    if VIEWS[view]:
+        planes = {name: p.scores([class_name])[0] if view == "score" else p.probs([class_name])[0]
+                  for name, p in said.items()}  # fmt: skip
+        unit = f"{view} of {class_name}"
+    else:
+        planes = {name: getattr(p, view)() for name, p in said.items()}
+        unit = "entropy in bits" if view == "entropy" else view
+    limits = (0.0, 1.0) if view in ("probability", "confidence", "margin") else None
+    return viz.heat_maps(planes, columns=3, limits=limits, diverging=view == "score", unit=unit)
+
+
+def shrunk(photo: Picture, most: int = MOST_PIXELS) -> tuple[Tensor, str]:
+    """A photograph, uint8 (3,H,W), with at most so many pixels; and a sentence where it had more."""
+    from torchvision.transforms.v2 import functional as F
+
+    image = to_image(photo)
+    height, width = image.shape[1:]
+    if height * width <= most:
+        return image, ""
+    scale = (most / (height * width)) ** 0.5
+    size = [round(height * scale), round(width * scale)]
+    told = f"The photograph has {height} × {width} pixels and is shown with {size[0]} × {size[1]}; "
+    return F.resize(image, size, antialias=True), told + "`seglab predict` keeps the size."
+
+
+def code(question: Question) -> str:
+    """What to type in a notebook to get the same figure."""
+    q = question
+    lines = ["from seglab import load_dataset, load_model, looks, predict" if q.index is not None else
+             "from seglab import load_model, looks, predict", ""]  # fmt: skip
+    if q.index is None:
+        lines.append(f"image, _ = looks.shrunk({q.data!r})  # where the photograph lies")
+    else:
+        name, _, split = q.data.partition(" ")
+        lines.append(f"image = load_dataset({name!r}, {split!r})[{q.index}].image")
+    lines.append(f"models = {{name: load_model(name) for name in {_listed(q.models)}}}")
+    if q.short:
+        lines += ["for model in models.values():", f"    model.short = {q.short}"]
+    precision = "" if q.precision == PRECISIONS[0] else f", precision={q.precision!r}"
+    lines.append(f"said = {{name: predict(model, image{precision}) for name, model in models.items()}}")
+    named = f", {q.class_name!r}" if VIEWS[q.view] else ""
+    return "\n".join([*lines, f"looks.figure(said, {q.view!r}{named})"])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"[{', '.join(map(repr, names))}]"
