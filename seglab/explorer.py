@@ -22,7 +22,7 @@ from seglab import looks, toytown
 from seglab.adapters import SegModel
 from seglab.cards import is_here
 from seglab.classes import ClassSet
-from seglab.data import Sample, SegmentationDataset, load_dataset
+from seglab.data import Sample, SegmentationDataset, data_root, load_dataset
 from seglab.files import write_mask
 from seglab.inference import PRECISIONS
 from seglab.looks import SIZES, VIEWS, Question
@@ -66,8 +66,12 @@ def data_here() -> list[str]:
     return drawn + [f"{name} val" for name in present() if "val" in DATASETS[name].splits]
 
 
-@lru_cache(maxsize=8)
 def _dataset(data: str) -> SegmentationDataset:
+    return _read(data, data_root())
+
+
+@lru_cache(maxsize=8)
+def _read(data: str, root: Path) -> SegmentationDataset:
     name, _, split = data.partition(" ")
     return load_dataset(name, split or None, download=False)
 
