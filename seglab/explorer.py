@@ -101,11 +101,11 @@ class Explorer(widgets.VBox):
         self.viewer = Viewer(scene_data(sample.image, {}, first.classes, sample.target), {}, on_photo=self.take)
         self.map, self.table = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
         self.links, self.code = widgets.HTML(), widgets.Textarea(layout=widgets.Layout(width="100%", height="11em"))
-        self.code.disabled = True
+        self.copy = widgets.HTML()
         tabs = widgets.Tab([
             widgets.VBox([self.viewer, self.table]),
             widgets.VBox([widgets.HBox([self.view, self.class_name]), self.map]),
-            widgets.VBox([self.links, widgets.HTML("The same figure, from code:"), self.code]),
+            widgets.VBox([self.links, self.copy, self.code]),
         ], titles=["masks", "scores and doubt", "take along"])  # fmt: skip
         super().__init__([
             widgets.HBox([self.data, self.index], layout=_WIDE),
@@ -261,7 +261,7 @@ class Explorer(widgets.VBox):
             table, title = looks.iou(masks, sample.target, classes), "IoU on this image"
         self._table = table.rename_axis("class")
         rows = self._table.rename_axis(None).to_html(float_format="{:.3f}".format, na_rep="–", border=0)
-        self.table.value = f"<b>{title}</b>{rows}"
+        self.table.value = f'<div class="seglab-table">{_COMPACT}<b>{title}</b>{rows}</div>'
         known = [name for name in next(iter(said.values())).classes.names
                  if all(name in p.classes.names for p in said.values())]  # fmt: skip
         chosen = self.class_name.value
@@ -294,6 +294,7 @@ class Explorer(widgets.VBox):
             return
         self.map.value = looks.figure(self.said, view, class_name).png()
         self.code.value = looks.code(self.question)
+        self.copy.value = _COPY.format(code=html.escape(self.code.value, quote=True))
         stem = slug(f"{self.question.data}-{self.question.index or 0}")
         pictures = {
             f"{stem}-{view}.png": ("this view", "image/png", self.map.value),
@@ -303,7 +304,7 @@ class Explorer(widgets.VBox):
             },
             f"{stem}.csv": ("the table", "text/csv", self._table.to_csv(lineterminator="\n").encode()),
         }
-        self.links.value = "Save " + " · ".join(_link(*file) for file in pictures.items())
+        self.links.value = "Save: " + " · ".join(_link(*file) for file in pictures.items())
 
     def _say(self, note: str = "", problem: str = "") -> None:
         self.note.value = f'<span style="color: #62707d">{html.escape(note)}</span>'
@@ -326,4 +327,13 @@ def _link(name: str, file: tuple[str, str, bytes]) -> str:
     """A link that saves a file where the browser is; nothing is written where the kernel is."""
     words, kind, content = file
     encoded = base64.b64encode(content).decode()
-    return f'<a download="{html.escape(name, quote=True)}" href="data:{kind};base64,{encoded}">{html.escape(words)}</a>'
+    file_name, underlined = html.escape(name, quote=True), 'style="text-decoration: underline"'
+    return f'<a {underlined} download="{file_name}" href="data:{kind};base64,{encoded}">{html.escape(words)}</a>'
+
+
+_COPY = """<button type="button" data-code="{code}"
+onclick="navigator.clipboard.writeText(this.dataset.code); this.textContent = 'copied'">copy as code</button>"""
+_COMPACT = """<style>.seglab-table { line-height: 1.35; padding-top: .5rem; }
+.seglab-table table { border-collapse: collapse; }
+.seglab-table td, .seglab-table th { padding: 1px 1.1rem 1px 0; text-align: right; font-variant-numeric: tabular-nums; }
+.seglab-table tbody th { font-weight: 400; text-align: left; }</style>"""

@@ -50,17 +50,18 @@ class Question:
 
 def in_one_vocabulary(said: Mapping[str, Prediction], classes: ClassSet) -> dict[str, Tensor]:
     """Masks uint8 (H,W), brought to these classes after the argmax; 255 where there is no counterpart."""
-    masks = {}
-    for name, p in said.items():
-        if p.classes.names == classes.names:
-            masks[name] = p.mask
-            continue
-        table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
-        for own, target in enumerate(translate(p.classes, classes).indices):
-            if target is not None:
-                table[own] = target
-        masks[name] = table[p.mask.long()]
-    return masks
+    return {name: in_classes(p.mask, p.classes, classes) for name, p in said.items()}
+
+
+def in_classes(mask: Tensor, own: ClassSet, classes: ClassSet) -> Tensor:
+    """A mask uint8 (H,W) in other classes than its own; 255 where there is no counterpart."""
+    if own.names == classes.names:
+        return mask
+    table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
+    for label, target in enumerate(translate(own, classes).indices):
+        if target is not None:
+            table[label] = target
+    return table[mask.long()]
 
 
 def iou(masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def figure(said: Mapping[str, Prediction], view: str = "overlay", class_name: st
         shown = {name: overlay(p.image, p.mask, p.classes) if view == "overlay" else colorize(p.mask, p.classes)
                  for name, p in said.items()}  # fmt: skip
         words = "; ".join(f"{name}: {viz.describe(p.mask, p.classes)}" for name, p in said.items())
-        fig = viz.pictures(shown, columns=3, alt=f"{view} of {words}.")
+        fig = viz.pictures(shown, columns=min(3, len(shown)), alt=f"{view} of {words}.")
         if all(p.classes == first.classes for p in said.values()):
             viz.legend(fig, first.classes, *(p.mask for p in said.values()))
         return fig
@@ -107,7 +108,7 @@ def figure(said: Mapping[str, Prediction], view: str = "overlay", class_name: st
         planes = {name: getattr(p, view)() for name, p in said.items()}
         unit = "entropy in bits" if view == "entropy" else view
     limits = (0.0, 1.0) if view in ("probability", "confidence", "margin") else None
-    return viz.heat_maps(planes, columns=3, limits=limits, diverging=view == "score", unit=unit)
+    return viz.heat_maps(planes, columns=min(3, len(planes)), limits=limits, diverging=view == "score", unit=unit)
 
 
 def shrunk(photo: Picture, most: int = MOST_PIXELS) -> tuple[Tensor, str]:

@@ -22,6 +22,7 @@ from seglab.places import project_root
 
 MAX_CODE_CELLS = 40
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+SCENE = "application/vnd.seglab.scene+json"  # what a viewer shows, on its way into a page; see `page.Scene`
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 QUIET = ["--IPKernelApp.log_level=40"]  # a kernel on this machine need not warn that its messages are not encrypted
 
@@ -72,7 +73,8 @@ def _normalise_output(output: NotebookNode) -> None:
     if "traceback" in output:
         output.traceback = [hide_paths(line) for line in output.traceback]
     data = output.get("data", {})
-    data.pop(WIDGET_VIEW, None)
+    for live in (WIDGET_VIEW, SCENE):
+        data.pop(live, None)
     for mime, content in data.items():
         if mime.startswith("text/") and isinstance(content, str):
             data[mime] = hide_paths(content)

@@ -1,7 +1,7 @@
 """The page of a report: a notebook's report cells, as one HTML file that needs nothing else.
 
-Only cells tagged `report` appear, of code cells what they show. Pictures lie inside the file, it holds no script and no
-address of anything that would have to be fetched.
+Only cells tagged `report` appear, of code cells what they show. Pictures lie inside the file, and so does the one
+script that it may run, the viewer's; there is no address of anything that would have to be fetched.
 """
 
 import html
@@ -15,7 +15,11 @@ from typing import Any
 import nbformat
 import pandas as pd
 
-from seglab.notebooks import QUIET, hide_paths, tags
+from seglab.notebooks import QUIET, SCENE, hide_paths, tags
+from seglab.viewer import SCENE as PLACE
+from seglab.viewer import Viewer, fragment
+from seglab.viewer import policy as viewer_policy
+from seglab.viewer import script as viewer_script
 
 REPORT = "report"  # tag of the cells that make up the page
 
@@ -43,6 +47,17 @@ def fold(title: str, *tables: pd.DataFrame, digits: int = 3) -> Html:
     return Html(f'<details class="wide"><summary>{html.escape(title)}</summary>{inside}</details>')
 
 
+class Scene:
+    """A viewer that lives on in the page; where there is no script, and on paper, its still picture stands there."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, metadata = self.viewer._repr_mimebundle_(**kwargs)
+        return bundle | {SCENE: {"data": self.viewer.data, "state": self.viewer.state}}, metadata
+
+
 def render(template: Path, out: Path, title: str, progress: bool = True) -> Path:
     """Execute a notebook on the report in a folder, and write its page there: `OUT/index.html`."""
     import papermill
@@ -64,8 +79,10 @@ def to_html(nb: nbformat.NotebookNode, title: str) -> str:
     """The report cells of an executed notebook as a page. Whatever names hold, they are only text."""
     body = "\n".join(part for cell in nb.cells if REPORT in tags(cell) for part in _cell(cell))
     body, contents = _anchored(body)
+    lives = f'class="{PLACE}"' in body
+    script, policy = (viewer_script(), viewer_policy()) if lives else ("", _STILL)
     links = "".join(f'<a href="#{anchor}">{said}</a>' for anchor, said in contents.items())
-    return _PAGE.format(title=html.escape(title), style=_STYLE, links=links, body=body)
+    return _PAGE.format(title=html.escape(title), style=_STYLE, links=links, body=body, policy=policy, script=script)
 
 
 def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
@@ -79,6 +96,10 @@ def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
 
 def _shown(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     """The richest form of an output that stays as it is without a network."""
+    if SCENE in data:
+        scene = fragment(data[SCENE]["data"], data[SCENE]["state"])
+        still = _shown({"image/png": data["image/png"]}, metadata)
+        return f'{scene}<div class="still">{still}</div>'
     if "text/html" in data:
         shown = hide_paths(data["text/html"])
         return f'<div class="table">{shown}</div>' if "<table" in shown and "<details" not in shown else shown
@@ -111,12 +132,13 @@ def _anchored(body: str) -> tuple[str, dict[str, str]]:
     return re.sub(r"<h2[^>]*>(.*?)</h2>", anchor, body, flags=re.DOTALL), contents
 
 
+_STILL = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title>
 <style>{style}</style>
 </head>
@@ -125,6 +147,7 @@ _PAGE = """<!DOCTYPE html>
 <main>
 {body}
 </main>
+{script}
 </body>
 </html>
 """
@@ -157,7 +180,10 @@ code, pre { font: .85rem/1.5 ui-monospace, "Cascadia Mono", Consolas, monospace;
 pre { background: #f5f7f9; padding: .8rem 1rem; border-radius: 6px; overflow-x: auto; max-width: 100%; }
 summary { cursor: pointer; color: var(--accent); margin: .6rem 0; }
 @media (max-width: 40rem) { body { font-size: 15px; } h1 { font-size: 1.5rem; } nav { position: static; } }
-@media print { nav { display: none; } main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
+.seglab-scene { margin: .6rem 0 1.4rem; }
+.live .still { display: none; }
+@media print { .seglab-scene { display: none; } .live .still { display: block; }
+  nav { display: none; } main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
   figure, tr, pre { break-inside: avoid; } details > * { display: block; } body { font-size: 10.5pt; }
   .table { overflow: visible; } table { font-size: 8.5pt; } th, td { padding: .2rem .4rem; } }
 """

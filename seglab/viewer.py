@@ -5,6 +5,7 @@ Path("street.html").write_text(view(…).to_html())                      for a b
 """
 
 import base64
+import hashlib
 import html
 import json
 import zlib
@@ -158,7 +159,9 @@ class Viewer(anywidget.AnyWidget):
 
     def to_html(self, title: str = "seglab") -> str:
         """The viewer as a page: one file, which needs neither a kernel nor a network."""
-        return _PAGE.format(title=html.escape(title), body=fragment(self.data, self.state), script=script())
+        return _PAGE.format(
+            title=html.escape(title), body=fragment(self.data, self.state), script=script(), policy=policy()
+        )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """As a widget; and as a picture, for pages that show no widgets."""
@@ -221,13 +224,24 @@ def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) ->
 
 def script() -> str:
     """`viewer.js`, and what lets it fill every scene of the page: an element for the end of the page."""
+    return f'<script type="module">{_source()}</script>'
+
+
+def policy() -> str:
+    """What such a page may do (Content-Security-Policy): run this one script, and fetch nothing."""
+    mark = base64.b64encode(hashlib.sha256(_source().encode()).digest()).decode()
+    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{mark}'"
+
+
+def _source() -> str:
     source = SCRIPT.read_text(encoding="utf-8") + _FILL
     if "</script" in source:
         raise AssertionError("viewer.js must not end its own script element")
-    return f'<script type="module">{source}</script>'
+    return source
 
 
 _FILL = """
+document.documentElement.classList.add("live"); // there is more than still pictures to see
 for (const place of document.querySelectorAll(".seglab-scene")) {
   const { data, state } = JSON.parse(place.querySelector("script").textContent);
   mount(place, data, state);
@@ -239,8 +253,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title>
 <style>body {{ margin: 1rem; max-width: 75rem; }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #161b20; }} }}</style>

@@ -23,6 +23,7 @@ from seglab.classes import ClassSet
 from seglab.palette import voc_colors
 from seglab.report import Data, Plan
 from seglab.store import read
+from seglab.viewer import policy, script, view
 from seglab.weights import zoo_dir
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -179,9 +180,13 @@ class Elements(HTMLParser):
 
 
 def assert_harmless(text):
-    """No script, nothing that runs, nothing that is fetched."""
+    """No script but the viewer's, which the page's policy knows by its hash; nothing else runs, nothing is fetched."""
     elements = Elements(text).found
-    assert not {"script", "iframe", "object", "embed", "link", "b"} & {tag for tag, _ in elements}
+    kinds = [attributes.get("type") for tag, attributes in elements if tag == "script"]
+    assert [kind for kind in kinds if kind != "application/json"] == ["module"]
+    assert script() in text
+    assert f'content="{policy()}"' in text
+    assert not {"iframe", "object", "embed", "link", "b"} & {tag for tag, _ in elements}
     for tag, attributes in elements:
         assert not [name for name in attributes if name.startswith("on")], tag
         for name in ("src", "href", "srcset", "data", "action"):
@@ -229,7 +234,7 @@ def cells_of(measured):
         results.iou_style(), findings.mistakes(results), findings.telling_images(results),
         page.fold(HOSTILE, results.identity(), results.data_table()),
         leaderboard.standings({results.data: results.summary()}), charts.dots(results.conventions()),
-        charts.confusion(*findings.square(results.confusion(HOSTILE))),
+        charts.confusion(*findings.square(results.confusion(HOSTILE))), page.Scene(scene_of(results)),
     ]  # fmt: skip
     for value in shown:
         if hasattr(value, "_repr_mimebundle_"):
@@ -238,6 +243,11 @@ def cells_of(measured):
             data, metadata = {"text/html": value._repr_html_()}, {}
         output = new_output("display_data", data, metadata=metadata)
         yield new_code_cell("", outputs=[output], metadata={"tags": ["report"]})
+
+
+def scene_of(results):
+    mask = np.zeros((4, 6), np.uint8)
+    return view(np.zeros((4, 6, 3), np.uint8), {HOSTILE: mask}, results.classes, mask)
 
 
 def test_only_report_cells_are_shown():
@@ -259,20 +269,31 @@ def test_only_report_cells_are_shown():
 
 def test_in_a_browser_without_a_network(written, browser):
     context = browser.new_context(offline=True)
-    view, asked, problems = context.new_page(), [], []
-    view.on("request", lambda request: asked.append(request.url))
-    view.on("dialog", lambda dialog: problems.append(dialog.message))
-    view.on("console", lambda message: problems.append(message.text))
+    seen, asked, problems = context.new_page(), [], []
+    seen.on("request", lambda request: asked.append(request.url))
+    seen.on("dialog", lambda dialog: problems.append(dialog.message))
+    seen.on("console", lambda message: problems.append(message.text))
     for width in (1200, 380):
-        view.set_viewport_size({"width": width, "height": 900})
-        view.goto((written / "index.html").as_uri())
-        assert view.evaluate("document.documentElement.scrollWidth") <= width
+        seen.set_viewport_size({"width": width, "height": 900})
+        seen.goto((written / "index.html").as_uri())
+        assert seen.evaluate("document.documentElement.scrollWidth") <= width
         broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
-        assert view.evaluate(broken) == 0
-    view.click("nav a:has-text('Class by class')")
-    assert view.locator("h2:has-text('Class by class')").is_visible()
-    view.click("summary:has-text('Licences')")
-    assert view.locator("details:has-text('Licences') table").is_visible()
-    assert len(view.pdf(format="A4")) > 50_000
+        assert seen.evaluate(broken) == 0
+    assert seen.locator(".still").first.is_hidden(), "what lives stands in its place"
+    scene = seen.locator(".seglab-viewer").first
+    scene.scroll_into_view_if_needed()
+    scene.locator("select[aria-label='view']").select_option("error")
+    assert scene.locator(".key").inner_text().split("\n") == ["right", "wrong", "void in the target"]
+    scene.locator(".pane").first.hover(position={"x": 5, "y": 5})
+    assert "row" in scene.locator(".probe").inner_text()
+    seen.emulate_media(media="print")
+    assert seen.locator(".still").first.is_visible()
+    assert seen.locator(".seglab-scene").first.is_hidden()
+    seen.emulate_media(media="screen")
+    seen.click("nav a:has-text('Class by class')")
+    assert seen.locator("h2:has-text('Class by class')").is_visible()
+    seen.click("summary:has-text('Licences')")
+    assert seen.locator("details:has-text('Licences') table").is_visible()
+    assert len(seen.pdf(format="A4")) > 50_000
     assert not problems
     assert all(url.startswith(("file:", "data:")) for url in asked)
