@@ -65,6 +65,10 @@ class Measured:
             self.runs_of(name)
         return self._keep(self.tables.runs["name"].isin(names))
 
+    def of_seed(self, seed: int) -> Self:
+        """The same with one training seed only."""
+        return self._keep(self.tables.runs["seed"] == seed)
+
     def _keep(self, chosen: "pd.Series[bool]") -> Self:
         runs = self.tables.runs[chosen]
         whole = self.tables.images, self.tables.counts, self.tables.bins

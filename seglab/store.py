@@ -165,8 +165,8 @@ class Store:
             yield self.connection
 
 
-def forget(path: str | Path, name: str, data: str | None = None) -> None:
-    """Remove what a store holds under a name, all its seeds; on one data set, or on all. Nothing where it has none.
+def forget(path: str | Path, name: str, data: str | None = None, seed: int | None = None) -> None:
+    """Remove what a store holds under a name; on one data set and of one seed, or of all. Nothing where it has none.
 
     Raises:
         ValueError: one of its files is something else, or cannot be written.
@@ -174,8 +174,10 @@ def forget(path: str | Path, name: str, data: str | None = None) -> None:
     for shard in shards(Path(path)):
         with _spoken(shard), closing(_connect(shard)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            query = "SELECT run FROM runs WHERE name = ?" + " AND data = ?" * (data is not None)
-            for run in _rows(connection, query, (name, data) if data else (name,)):
+            asked = {"name": name, "data": data, "seed": seed}
+            asked = {column: value for column, value in asked.items() if value is not None}
+            query = f"SELECT run FROM runs WHERE {' AND '.join(f'{column} = ?' for column in asked)}"
+            for run in _rows(connection, query, tuple(asked.values())):
                 for table in TABLES:
                     connection.execute(f"DELETE FROM {table} WHERE run = ?", run)
 

@@ -14,8 +14,8 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,24 +66,37 @@ def stored_counts(data: str) -> Path:
 
 
 def publish(name: str, runs: Path) -> dict[str, Any]:
-    """Put the weights of a finished training into the zoo, count what all of its seeds do, and write the card."""
+    """Put the weights of a recipe's first seed into the zoo, count what its seeds do, and write the card.
+
+    Seeds that were trained elsewhere, or are not trained yet, keep what is counted of them, or can follow later.
+
+    Raises:
+        ValueError: there is no finished training, or the first seed is neither here nor in the zoo.
+    """
     model, _, data = name.partition(":")
+    path, first = zoo_dir() / f"{model}-{data}.safetensors", SEEDS[data][0]
     seeds = [seed for seed in SEEDS[data] if (folder(name, seed, runs) / "best.safetensors").is_file()]
+    if not seeds:
+        raise ValueError(f"no training of {name} in {runs}; python -m seglab.zoo train {name}")
     rounded = {seed: _round(folder(name, seed, runs)) for seed in seeds}
-    path = zoo_dir() / f"{model}-{data}.safetensors"
-    shutil.copyfile(rounded[seeds[0]], path)
-    results = _count(name, list(rounded.values()))
-    trained = json.loads((folder(name, seeds[0], runs) / "run.json").read_text(encoding="utf-8"))
-    first = replace(results, tables=replace(results.tables, runs=results.tables.runs.head(1)))
-    card = {
-        "model": model, "weights": data, "command": f"seglab {' '.join(command(name, seeds[0], Path('RUN')))}",
-        "run": trained["run"], "minutes": round(trained["minutes"], 1), "machine": trained["machine"],
-        "sha256": sha256_file(path), "bytes": path.stat().st_size, "licence": MODELS[model].weights[data].licence,
-        "measured": {
-            "data": results.data, "miou": round(float(first.seeds()["miou"].iloc[0]), 4),
-            "iou": first.iou_table()[name].round(4).to_dict(), "convention": first.convention(),
-            "miou of each seed": results.seeds()["miou"].round(4).tolist(),
-        },
+    if first in rounded:
+        shutil.copyfile(rounded[first], path)
+        trained = json.loads((folder(name, first, runs) / "run.json").read_text(encoding="utf-8"))
+        card = {
+            "model": model, "weights": data, "command": f"seglab {' '.join(command(name, first, Path('RUN')))}",
+            "run": trained["run"], "minutes": round(trained["minutes"], 1), "machine": trained["machine"],
+            "sha256": sha256_file(path), "bytes": path.stat().st_size, "licence": MODELS[model].weights[data].licence,
+        }  # fmt: skip
+    elif path.is_file():
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    else:
+        raise ValueError(f"seed {first} of {name}, whose weights travel, is neither in {runs} nor in the zoo")
+    results = _count(name, rounded)
+    alone = results.of_seed(first)
+    card["measured"] = {
+        "data": results.data, "miou": round(float(alone.seeds()["miou"].iloc[0]), 4),
+        "iou": alone.iou_table()[name].round(4).to_dict(), "convention": alone.convention(),
+        "miou of each seed": results.seeds()["miou"].round(4).tolist(),
     }  # fmt: skip
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (zoo_dir() / "README.md").write_text(readme(), encoding="utf-8")
@@ -128,11 +141,12 @@ def _round(run: Path) -> Path:
     return path
 
 
-def _count(name: str, weights: list[Path]) -> Results:
+def _count(name: str, weights: Mapping[int, Path]) -> Results:
     data, split = JUDGED_ON[name.partition(":")[2]]
     path = stored_counts(data)
-    forget(path, name)
-    evaluate([(name, checkpoint) for checkpoint in weights], load_dataset(data, split), path)
+    for seed in weights:
+        forget(path, name, seed=seed)
+    evaluate([(name, checkpoint) for checkpoint in weights.values()], load_dataset(data, split), path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("VACUUM")  # it travels: without the room of what was forgotten
     return Results.open(path).select(name)

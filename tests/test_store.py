@@ -353,5 +353,7 @@ def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path):
     assert tables.runs[["name", "data"]].to_numpy().tolist() == [["other", DATA], ["model", "voc val"]]
     assert len(tables.images) == len(tables.bins) == 4
     fill(tmp_path / "s.sqlite", [0], weights="other weights")  # the name is free again
+    forget(tmp_path / "s.sqlite", "model", seed=1)
+    assert read(tmp_path / "s.sqlite").runs[["name", "seed"]].to_numpy().tolist() == [["other", 0], ["model", 0]]
     forget(tmp_path / "s.sqlite", "model")
     assert read(tmp_path / "s.sqlite").runs["name"].to_list() == ["other"]

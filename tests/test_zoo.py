@@ -1,13 +1,15 @@
 """The zoo: what its cards say is what its weights are and do."""
 
 import json
+import shutil
 
 import pytest
 import torch
 
-from seglab import MODELS, Results, evaluate, load_dataset, load_model
+from seglab import MODELS, Results, evaluate, load_dataset, load_model, zoo
 from seglab.checkpoints import read_checkpoint
 from seglab.system import sha256_file
+from seglab.train import Recipe, fit
 from seglab.weights import zoo_dir
 from seglab.zoo import SEEDS, command, readme, recipes, stored_counts
 
@@ -76,6 +78,26 @@ def test_counting_again_gives_the_same(card):
     keys = ["id", "target", "pred"]
     both = again.set_index(keys)["pixels"].sub(stored.set_index(keys)["pixels"], fill_value=0)
     assert both.abs().sum() <= 8 * 192 * 256 / 1e4
+
+
+def test_another_seed_can_follow(tmp_path, monkeypatch):
+    """Its counts join those of the others; what travels stays as it is."""
+    name, ours = "lraspp_mini:toytown", tmp_path / "zoo"
+    shutil.copytree(zoo_dir(), ours)
+    monkeypatch.setattr(zoo, "zoo_dir", lambda: ours)
+    with pytest.raises(ValueError, match="no training of lraspp_mini:toytown"):
+        zoo.publish(name, tmp_path)
+    torch.manual_seed(1)
+    model = load_model("lraspp_mini", weights=None, device="cpu")
+    streets = load_dataset("toytown", "train", size=(48, 64)).subset(range(8))
+    fit(model, streets, streets, Recipe(epochs=1, size=(48, 64), seed=1), zoo.folder(name, 1, tmp_path), progress=False)
+    before = json.loads((ours / "lraspp_mini-toytown.json").read_text(encoding="utf-8"))
+    card = zoo.publish(name, tmp_path)
+    first, second, *_ = card["measured"]["miou of each seed"]
+    assert first == before["measured"]["miou"] == card["measured"]["miou"]
+    assert 0 < second < 0.3
+    assert card["sha256"] == sha256_file(ours / "lraspp_mini-toytown.safetensors") == before["sha256"]
+    assert Results.open(zoo.stored_counts("toytown")).select(name).seeds()["seed"].to_list()[:2] == [0, 1]
 
 
 @pytest.mark.parametrize("card", CARDS)
