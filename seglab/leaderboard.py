@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.patheffects import withStroke
 
 from seglab.style import PAPER, SERIES, SOFT, Figure, figure, styled
 
@@ -61,7 +62,10 @@ def trade(table: pd.DataFrame, cost: str, label: str, width: float = 7.5) -> Fig
     for name, row in rows.iterrows():
         ax.plot([row[cost]] * 2, [row["low"], row["high"]], color=places[name], lw=3, alpha=0.4)
         ax.plot(row[cost], row["miou"], "o", color=places[name], ms=8, mec=PAPER)
-        ax.annotate(str(name), (row[cost], row["miou"]), (9, 0), textcoords="offset points", va="center", fontsize=8.5)
+        named = ax.annotate(
+            str(name), (row[cost], row["miou"]), (9, 0), textcoords="offset points", va="center", fontsize=8.5
+        )
+        named.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])  # the line passes behind the words
     if rows[cost].max() > 5 * rows[cost].min():
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")

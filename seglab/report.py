@@ -348,8 +348,12 @@ def colophon() -> str:
     """With what, when, and on what kind of machine a report was made."""
     return (
         f"Made with seglab {version('seglab')}, torch {version('torch')} and Python {platform.python_version()}"
-        f" on {date.today():%d %B %Y}, on {cpu_name()} with {torch.get_num_threads()} threads."
+        f" on {date.today():%d %B %Y}, on {cpu_name()} with {_counted(torch.get_num_threads(), 'thread')}."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def commands(folder: Path | None) -> str:
