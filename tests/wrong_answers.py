@@ -347,4 +347,29 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return F.cross_entropy(logits, wanted, weight=torch.tensor([1.0] * 11 + [0.1]))",
         ],
     },
+    "13_compare": {
+        "iou_of_moved": [
+            "def iou_of_moved(width, shift): return max(width - shift, 0) / width",  # the share that is hit
+            "def iou_of_moved(width, shift): return (width - shift) / (width + shift)",  # below 0 when they part
+            "def iou_of_moved(width, shift): return max(width - shift, 0) / (2 * width)",  # both counted twice
+            "def iou_of_moved(width, shift): return max(width - shift, 0) / (width + 1)",  # a shift of 1 only
+            "def iou_of_moved(width, shift):\n"  # Dice
+            "    return 2 * max(width - shift, 0) / (2 * width)",
+        ],
+        "unbeaten": [
+            "def unbeaten(quality, price): return quality == quality.max()",  # only the best
+            "def unbeaten(quality, price):\n"  # equally good for less does not count
+            "    better = quality > quality[:, None]\n"
+            "    return ~(better & (price <= price[:, None])).any(axis=1)",
+            "def unbeaten(quality, price):\n"  # twins beat each other
+            "    beats = (quality >= quality[:, None]) & (price <= price[:, None])\n"
+            "    return beats.sum(axis=1) < 2",
+            "def unbeaten(quality, price):\n"  # the other way round
+            "    as_good, no_more = quality >= quality[:, None], price <= price[:, None]\n"
+            "    return ~(as_good & no_more & ((quality > quality[:, None]) | (price < price[:, None]))).any(axis=0)",
+            "def unbeaten(quality, price): return quality / price > np.median(quality / price)",  # a ratio decides
+            "def unbeaten(quality, price):\n"  # as if they were sorted by price
+            "    return quality >= np.maximum.accumulate(quality)",
+        ],
+    },
 }
