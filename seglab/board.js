@@ -86,7 +86,8 @@ class Board {
 
   draw() {
     const focused = document.activeElement?.getAttribute?.("aria-label"); // it stays where it was
-    const board = h("div", { class: "seglab-board" }, h("style", {}, STYLE), this.iou(), this.confusion(),
+    // In JupyterLab keys mean other things, unless an element asks to have them for itself.
+    const board = h("div", { class: "seglab-board", "data-lm-suppress-shortcuts": "true" }, h("style", {}, STYLE), this.iou(), this.confusion(),
       this.scatter(), this.found());
     this.element.replaceChildren(board);
     if (focused) [...board.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === focused)?.focus();

@@ -85,7 +85,7 @@ function iouOf(k, drawing, target) {
 }
 
 // What the maps that show no classes are painted with. Agreement: from pale, two opinions, to violet, six and more.
-const WRONG = [[[255, 255, 255], 90, "right"], [[209, 73, 91], 255, "wrong"]];
+const WRONG = [[[255, 255, 255], 140, "right"], [[209, 73, 91], 255, "wrong"]];
 const OPINIONS = [[252, 253, 191], [254, 159, 109], [222, 73, 104], [140, 41, 129], [59, 15, 112]];
 const NUMBERS = ["two", "three", "four", "five", "six or more"];
 
@@ -167,7 +167,8 @@ const STYLE = `
   cursor: pointer; }
 .seglab-viewer label.photo:focus-within { outline: 2px solid var(--accent); outline-offset: 1px; }
 .seglab-viewer .note:empty { display: none; }
-@media (max-width: 34rem) { .seglab-viewer .panes.side { flex-direction: column; } }
+@media (max-width: 34rem) { .seglab-viewer .panes.side { flex-direction: column; }
+  .seglab-viewer .panes.side .pane { flex: none; width: 100%; } }
 `;
 
 /** An element with attributes and children; text is only text. */
@@ -302,7 +303,8 @@ class Viewer {
     this.readout = h("div", { class: "probe", "aria-live": "polite" },
       h("span", { class: "soft" }, "Point at a pixel, or move with the arrow keys, to see what is said of it."));
     this.note = h("div", { class: "note", role: "alert" });
-    this.root = h("div", { class: "seglab-viewer" }, h("style", {}, STYLE), bar, this.note,
+    // In JupyterLab keys mean other things, unless an element asks to have them for itself.
+    this.root = h("div", { class: "seglab-viewer", "data-lm-suppress-shortcuts": "true" }, h("style", {}, STYLE), bar, this.note,
       h("div", { class: "main" }, this.panels, h("div", { class: "beside" }, this.legend, this.meanings, this.readout)));
     if (this.kernel?.photo) this.takeDrops();
     this.element.replaceChildren(this.root);
@@ -317,7 +319,7 @@ class Viewer {
     const overs = [canvas({ class: "over", "aria-hidden": "true" }), canvas({ class: "over", "aria-hidden": "true" })];
     const cross = h("div", { class: "cross" });
     const stage = h("div", { class: "stage" }, image, ...overs, cross);
-    const handle = h("div", { class: "handle" });
+    const handle = h("div", { class: "handle", style: "display: none" });
     const tags = [h("span", { class: "tag l" }), h("span", { class: "tag r" })];
     const root = h("div", {
       class: "pane", tabindex: side === "left" ? 0 : -1, role: "application",

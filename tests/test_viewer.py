@@ -312,6 +312,7 @@ def test_narrow_windows_in_both_themes(opened, scheme):
         choose(page, "side")
         first, second = (page.locator(".pane").nth(i).bounding_box() for i in range(2))
         assert second["y"] >= first["y"] + first["height"]
+        assert first["height"] == second["height"] == pytest.approx(first["width"] * 4 / 6, abs=1)
 
 
 def test_hostile_names_are_only_text(opened):

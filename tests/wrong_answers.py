@@ -372,4 +372,19 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return quality >= np.maximum.accumulate(quality)",
         ],
     },
+    "15_report": {
+        "told_apart": [
+            "def told_apart(low, high): return low > 0",  # only one way round
+            "def told_apart(low, high): return abs(high - low) > 0.02",  # how wide it is
+            "def told_apart(low, high): return low * high >= 0 and low > -1",  # in points it changes its mind
+            "def told_apart(low, high): return True",
+        ],
+        "mean_rank": [
+            "def mean_rank(values): return pd.DataFrame(values).rank(axis=1).mean().to_numpy()",  # the worst is first
+            "def mean_rank(values): return pd.DataFrame(values).rank(ascending=False).mean().to_numpy()",  # columns
+            "def mean_rank(values):\n"  # ties by the order of the columns
+            "    return pd.DataFrame(values).rank(axis=1, ascending=False, method='first').mean().to_numpy()",
+            "def mean_rank(values): return (-values.mean(0)).argsort().argsort() + 1",  # the rank of the mean
+        ],
+    },
 }
