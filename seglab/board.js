@@ -52,6 +52,8 @@ const SIDE = 250, LEFT = 38, FOOT = 34; // of the scatter, in pixels
 function h(tag, attributes = {}, ...children) {
   const svg = ["svg", "circle", "line", "text", "title"].includes(tag);
   const element = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  // In JupyterLab keys mean other things, unless what has the focus asks to have them for itself.
+  if (["select", "button"].includes(tag) || "tabindex" in attributes) element.dataset.lmSuppressShortcuts = "true";
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined) element.setAttribute(name, value);
@@ -86,8 +88,7 @@ class Board {
 
   draw() {
     const focused = document.activeElement?.getAttribute?.("aria-label"); // it stays where it was
-    // In JupyterLab keys mean other things, unless an element asks to have them for itself.
-    const board = h("div", { class: "seglab-board", "data-lm-suppress-shortcuts": "true" }, h("style", {}, STYLE), this.iou(), this.confusion(),
+    const board = h("div", { class: "seglab-board" }, h("style", {}, STYLE), this.iou(), this.confusion(),
       this.scatter(), this.found());
     this.element.replaceChildren(board);
     if (focused) [...board.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === focused)?.focus();

@@ -174,6 +174,8 @@ const STYLE = `
 /** An element with attributes and children; text is only text. */
 function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  // In JupyterLab keys mean other things, unless what has the focus asks to have them for itself.
+  if (["input", "select", "button"].includes(tag) || "tabindex" in attributes) element.dataset.lmSuppressShortcuts = "true";
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined) element.setAttribute(name, value);
@@ -303,8 +305,7 @@ class Viewer {
     this.readout = h("div", { class: "probe", "aria-live": "polite" },
       h("span", { class: "soft" }, "Point at a pixel, or move with the arrow keys, to see what is said of it."));
     this.note = h("div", { class: "note", role: "alert" });
-    // In JupyterLab keys mean other things, unless an element asks to have them for itself.
-    this.root = h("div", { class: "seglab-viewer", "data-lm-suppress-shortcuts": "true" }, h("style", {}, STYLE), bar, this.note,
+    this.root = h("div", { class: "seglab-viewer" }, h("style", {}, STYLE), bar, this.note,
       h("div", { class: "main" }, this.panels, h("div", { class: "beside" }, this.legend, this.meanings, this.readout)));
     if (this.kernel?.photo) this.takeDrops();
     this.element.replaceChildren(this.root);
