@@ -59,14 +59,17 @@ class Scene:
 
 
 def render(template: Path, out: Path, title: str, progress: bool = True) -> Path:
-    """Execute a notebook on the report in a folder, and write its page there: `OUT/index.html`."""
+    """Execute a notebook's report cells on the report in a folder, and write its page there: `OUT/index.html`."""
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     with TemporaryDirectory() as folder:
-        done = Path(folder) / "executed.ipynb"
+        asked, done = Path(folder) / "asked.ipynb", Path(folder) / "executed.ipynb"
+        nb = nbformat.read(template, as_version=4)
+        nb.cells = [cell for cell in nb.cells if {REPORT, "parameters"} & set(tags(cell))]  # the lesson stays at home
+        nbformat.write(nb, asked)
         papermill.execute_notebook(
-            str(template), str(done), {"REPORT": str(out.resolve())}, kernel_name="python3", cwd=str(template.parent),
+            str(asked), str(done), {"REPORT": str(out.resolve())}, kernel_name="python3", cwd=str(template.parent),
             progress_bar={"desc": "page", "unit": "cell"} if progress else False, extra_arguments=QUIET,
         )  # fmt: skip
         nb = nbformat.read(done, as_version=4)

@@ -102,14 +102,14 @@ def paint(page):
     image, _ = scene_of(viewer)
     size = image.shape[:2]
     score = viewer.locator(".score tr", has_text="you").locator(".number")
-    assert score.inner_text() == "–"
+    assert score.text_content() == "–"
     page.mouse.move(*at(viewer, 60, 100, size))
     page.mouse.down()
     page.mouse.move(*at(viewer, 90, 100, size), steps=4)
     page.mouse.up()
-    assert 0 <= float(score.inner_text()) < 1
+    assert 0 <= float(score.text_content()) < 1
     viewer.get_by_role("button", name="undo").click()
-    assert score.inner_text() == "–"
+    assert score.text_content() == "–"
 
 
 def explore(page):
@@ -153,7 +153,7 @@ def follow_a_number(page):
     board.get_by_text("is wrong about fence").wait_for()
     listed = board.locator(".found button")
     first = listed.first.get_attribute("aria-label")
-    counts = [int(n.replace(",", "")) for n in board.locator(".found button span").all_inner_texts()]
+    counts = [int(n.replace(",", "")) for n in board.locator(".found button span").all_text_contents()]
     assert counts == sorted(counts, reverse=True)
     assert listed.first.get_attribute("aria-pressed") == "true", f"{first} is shown"
     board.get_by_role("button", name="pole called building").first.click()

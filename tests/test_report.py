@@ -110,6 +110,15 @@ def test_written_again_nothing_changes(written):
     pd.testing.assert_frame_equal(read(written / "counts.sqlite").images, images)  # with the same times: not done again
 
 
+def test_one_model_alone(tmp_path):
+    """Nothing to compare, and still a page."""
+    plan = Plan({"fcn": ("fcn_mini:toytown",)}, (Data("toytown", images=3),))
+    text = report.write(plan, tmp_path, progress=False).read_text(encoding="utf-8")
+    assert "fcn alone is no comparison." in text
+    assert not (tmp_path / "tables" / "toytown-test" / "pairs.csv").exists()
+    assert report.check(tmp_path, progress=False) == []
+
+
 def test_another_plan_wants_another_folder(written):
     with pytest.raises(ValueError, match=r"another plan \(it differs in data\)"):
         report.write(Plan(TWO.models, (Data("toytown"),)), written, progress=False)
