@@ -327,22 +327,28 @@ def boundary_counts(
         raise ValueError(f"expected two masks (H, W) of one size; got {tuple(p.shape)} and {tuple(t.shape)}")
     reach = max(1, round(width * float(np.hypot(*p.shape))))
     judged = t != ignore_index
-    counts = np.zeros((num_classes, 3), np.int64)
-    for k in torch.unique(torch.cat([p.flatten(), t.flatten()])).tolist():
-        if k == ignore_index:
-            continue
-        if not 0 <= k < num_classes:
-            raise _outside("target" if (t == k).any() else "prediction", [k], num_classes, ignore_index)
-        inner_t, inner_p = (_boundary((m == k) & judged, reach) for m in (t, p))
-        counts[k] = [(inner_t & inner_p).sum(), inner_t.sum(), inner_p.sum()]
-    return counts
+    # Void is another region, and belongs to no class; so is what lies outside of the image.
+    t, p = (torch.where(judged, m.int(), -1) for m in (t, p))
+    for name, labels in (("target", t), ("prediction", p)):
+        if wrong := [k for k in labels.unique().tolist() if k not in (-1, ignore_index) and not 0 <= k < num_classes]:
+            raise _outside(name, wrong, num_classes, ignore_index)
+    t, p = (torch.where(_boundary(m, reach) & (m != ignore_index), m, -1) for m in (t, p))
+    parts = t[t == p], t, p
+    return np.stack([np.bincount(m[m >= 0].numpy(), minlength=num_classes) for m in parts], axis=1).astype(np.int64)
 
 
-def _boundary(region: Tensor, reach: int) -> Tensor:
-    """The pixels of a bool (H, W) region that lie within `reach` of something else."""
-    outside = F.pad((~region).float()[None, None], [reach] * 4, value=1)
-    near = F.max_pool2d(F.max_pool2d(outside, (1, 2 * reach + 1), 1), (2 * reach + 1, 1), 1)[0, 0]
-    return region & (near > 0)
+def _boundary(labels: Tensor, reach: int) -> Tensor:
+    """The pixels of a label map (H, W), all labels ≥ -1, that lie within `reach` of another region: bool (H, W).
+
+    A window around a pixel holds one region where its largest and its smallest label are the same, for all classes at
+    once; what lies outside of the image is smaller than any label.
+    """
+    padded = F.pad(labels.float()[None, None], [reach] * 4, value=-2)
+
+    def largest(maps: Tensor) -> Tensor:
+        return F.max_pool2d(F.max_pool2d(maps, (1, 2 * reach + 1), 1), (2 * reach + 1, 1), 1)[0, 0]
+
+    return largest(padded) != -largest(-padded)
 
 
 def boundary_iou_per_class(counts: ArrayLike) -> NDArray[np.float64]:
