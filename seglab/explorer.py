@@ -23,7 +23,7 @@ from seglab.adapters import SegModel
 from seglab.cards import is_here
 from seglab.classes import ClassSet
 from seglab.data import Sample, SegmentationDataset, data_root, load_dataset
-from seglab.files import write_mask
+from seglab.files import slug, write_mask
 from seglab.inference import PRECISIONS
 from seglab.looks import SIZES, VIEWS, Question
 from seglab.models import MODELS, load_model
@@ -310,11 +310,6 @@ class Explorer(widgets.VBox):
         self.note.value = f'<span style="color: #62707d">{html.escape(note)}</span>'
         told = f'<span role="alert" style="color: #b3261e">{html.escape(problem)}</span>'
         self.problem.value = told if problem else ""
-
-
-def slug(name: str) -> str:
-    """A name as part of a file's name."""
-    return "".join(c if c.isalnum() or c in "._" else "-" for c in name)
 
 
 def _mask_png(p: Prediction) -> bytes:

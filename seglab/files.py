@@ -125,6 +125,11 @@ def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
     raise ValueError(f"{name}: expected one label a pixel, found mode {image.mode}. {_about_colors(image, classes)}")
 
 
+def slug(text: str) -> str:
+    """A name as part of a path: `"toytown:night test"` → `"toytown-night-test"`."""
+    return "".join(c if c.isalnum() or c in "._" else "-" for c in text).strip("-.") or "data"
+
+
 def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet) -> None:
     """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette: `read_mask` gives it back."""
     image = Image.fromarray(mask.cpu().numpy().astype(np.uint8))

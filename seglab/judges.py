@@ -18,12 +18,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seglab.adapters import Mask2FormerModel, SegModel
-from seglab.classes import IGNORE_INDEX, ClassSet, class_set, translate
+from seglab.classes import ClassSet, class_set
 from seglab.cost import cost
 from seglab.data import Sample
 from seglab.files import check_mask, read_mask, relabel
 from seglab.inference import Quick, device_of, network_size
-from seglab.masks import to_mask
+from seglab.masks import to_mask, translation_table
 from seglab.metrics import boundary_counts, calibration_counts, pair_counts
 from seglab.system import cpu_name, sha256_file, sha256_state
 
@@ -94,11 +94,7 @@ class Judge(ABC):
 
     @cached_property
     def _translation(self) -> Tensor:
-        """uint8 (256,): own class → the target's, 255 where there is none."""
-        indices = translate(self.classes, self.target).indices
-        table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
-        table[: len(indices)] = torch.tensor([IGNORE_INDEX if i is None else i for i in indices], dtype=torch.uint8)
-        return table
+        return translation_table(self.classes, self.target)
 
 
 class ModelJudge(Judge):

@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from seglab import viz
-from seglab.classes import IGNORE_INDEX, ClassSet, translate
+from seglab.classes import IGNORE_INDEX, ClassSet
 from seglab.errors import unknown
 from seglab.files import Picture, to_image
 from seglab.inference import PRECISIONS
-from seglab.masks import colorize, overlay
+from seglab.masks import colorize, overlay, translation_table
 from seglab.metrics import confusion_matrix, iou_per_class
 from seglab.prediction import Prediction
 
@@ -57,11 +56,7 @@ def in_classes(mask: Tensor, own: ClassSet, classes: ClassSet) -> Tensor:
     """A mask uint8 (H,W) in other classes than its own; 255 where there is no counterpart."""
     if own.names == classes.names:
         return mask
-    table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
-    for label, target in enumerate(translate(own, classes).indices):
-        if target is not None:
-            table[label] = target
-    return table[mask.long()]
+    return translation_table(own, classes)[mask.long()]
 
 
 def iou(masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet) -> pd.DataFrame:

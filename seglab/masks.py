@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from seglab.classes import ClassSet
+from seglab.classes import IGNORE_INDEX, ClassSet, translate
 from seglab.palette import hatch
 
 Array = Any  # torch.Tensor, numpy.ndarray or tensorflow.Tensor
@@ -68,6 +68,15 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
         maps = t.float().reshape(-1, *t.shape[-3:])
         mask = F.interpolate(maps, size, mode="bilinear").argmax(1).to(torch.uint8).reshape(*t.shape[:-3], *size)
     return _like(mask, scores)
+
+
+def translation_table(own: ClassSet, classes: ClassSet) -> Tensor:
+    """Own class → its counterpart in other classes, 255 where there is none: uint8 (256,), to be indexed by a mask."""
+    table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
+    for label, target in enumerate(translate(own, classes).indices):
+        if target is not None:
+            table[label] = target
+    return table
 
 
 def binary_mask(mask: Array, class_index: int) -> Array:

@@ -37,7 +37,7 @@ from seglab.classes import ClassSet, class_set
 from seglab.data import Sample, SegmentationDataset, load_dataset
 from seglab.errors import unknown
 from seglab.evaluation import Judged, evaluate
-from seglab.files import read_mask
+from seglab.files import read_mask, slug
 from seglab.judges import BOUNDARY, CALIBRATION, Predictions
 from seglab.models import MODELS
 from seglab.places import share_dir
@@ -271,11 +271,6 @@ def counts_hash(results: Results) -> str:
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def slug(text: str) -> str:
-    """A name as part of a path: `"toytown:night test"` → `"toytown-night-test"`."""
-    return "".join(c if c.isalnum() or c in "._" else "-" for c in text).strip("-.") or "data"
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------
