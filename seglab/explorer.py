@@ -92,6 +92,7 @@ class Explorer(widgets.VBox):
     def __init__(self, models: list[str], data: list[str]) -> None:
         self._loaded: dict[str, tuple[SegModel, int | None]] = {}
         self._photo: tuple[str, Tensor] | None = None
+        self._smaller = ""  # what is said of a photograph that is shown smaller than it is
         self._lock, self._cancel, self._thread = RLock(), Event(), Thread()
         self.said: dict[str, Prediction] = {}
         self.sample: Sample | None = None
@@ -166,12 +167,11 @@ class Explorer(widgets.VBox):
     def take(self, name: str, photo: bytes) -> None:
         """A photograph that somebody chose or dropped in; it stays in memory."""
         try:
-            image, told = looks.shrunk(photo)
+            image, self._smaller = looks.shrunk(photo)
         except ValueError as error:
             self._say(problem=str(error).replace("the image", name, 1))
             return
         self._photo = name, image
-        self._say(note=told)
         if PHOTOGRAPH not in self.data.options:
             self.data.options = [*self.data.options, PHOTOGRAPH]
         if self.data.value == PHOTOGRAPH:
@@ -281,7 +281,7 @@ class Explorer(widgets.VBox):
         told = [", ".join(each) + "."]
         if self.data.value == PHOTOGRAPH:
             names = ", ".join(first.classes.names)
-            told.append(f"{next(iter(said))} knows {len(first.classes)} classes and nothing else: {names}.")
+            told += [f"{next(iter(said))} knows {len(first.classes)} classes and nothing else: {names}.", self._smaller]
         if others:
             told.append(f"{', '.join(others)} spoke of other classes, translated where there is a counterpart.")
         return " ".join(told)

@@ -136,6 +136,7 @@ def test_a_photograph(opened, tmp_path, monkeypatch):
     assert opened.data.value == "your photograph"
     assert (opened.viewer.data["height"], opened.viewer.data["width"]) == (1290, 1551)
     assert "knows 11 classes and nothing else: sky, building" in opened.note.value
+    assert "has 1500 × 1804 pixels and is shown with 1290 × 1551" in opened.note.value
     assert "IoU" not in opened.table.value
     assert list(tmp_path.iterdir()) == [], "nothing is written"
     (tmp_path / "cat.jpg").write_bytes(photo)
