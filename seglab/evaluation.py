@@ -4,17 +4,22 @@
 
 Interrupted at any moment, the same call goes on where it was. Several processes (`torchrun … -m seglab evaluate …`)
 share the images among them; they do not talk to each other, and the counts are those of a single one.
+
+On the CPU every image has a thread of its own, from its file to its counts: threads that shared a network's layers
+would wait for each other after each of them. So the counts do not depend on how many threads a machine has.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
+import psutil
 import torch
 from tqdm.auto import tqdm
 
@@ -31,6 +36,8 @@ from seglab.system import code_version
 SIZES = ("original", "model")
 PATIENCE = 120.0  # seconds without a new image of another process, after which nobody waits for it any more
 Judged = str | Path | SegModel | Predictions
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def evaluate(
@@ -97,8 +104,8 @@ def evaluate(
                 bar = tqdm(total=total, initial=total - left, desc=judge.name, unit="image",
                            disable=not progress or rank > 0)  # fmt: skip
                 with bar:
-                    for indices, samples in _ahead(dataset, todo):
-                        for i, sample, row in zip(indices, samples, _rows(judge, samples), strict=True):
+                    for indices, (samples, rows) in zip(todo, _judged(judge, dataset, todo), strict=True):
+                        for i, sample, row in zip(indices, samples, rows, strict=True):
                             if i not in done:
                                 named = sample.id, sample.group, row.microseconds
                                 writing.add(run, i, named, row.counts, row.bins)
@@ -114,11 +121,46 @@ def _process() -> tuple[int, int]:
     return (int(os.environ["RANK"]), world) if world > 1 else (0, 1)
 
 
-def _rows(judge: Judge, samples: Sequence[Sample]) -> list[Row]:
+def _judged(
+    judge: Judge, dataset: SegmentationDataset, batches: Sequence[range]
+) -> Iterator[tuple[list[Sample], list[Row]]]:
+    """Samples and rows of each batch: several batches side by side on the CPU, one after the other elsewhere."""
+
+    def read(indices: range) -> list[Sample]:
+        return [dataset[i] for i in indices]
+
+    def judged(samples: list[Sample]) -> tuple[list[Sample], list[Row]]:
+        try:
+            return samples, judge(samples)
+        except ValueError as error:
+            raise ValueError(f"{judge.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
+
+    if judge.device.type == "cpu":
+        images = max(map(len, batches), default=1)
+        yield from _under_way(lambda indices: judged(read(indices)), batches, _side_by_side(judge.peak_bytes * images))
+    else:  # while it computes, the next batch is read
+        yield from map(judged, _under_way(read, batches, 1))
+
+
+def _side_by_side(peak_bytes: int) -> int:
+    """How many batches that take so much memory are judged at once: as many as there are threads, in half of it."""
+    return max(1, min(torch.get_num_threads(), psutil.virtual_memory().available // 2 // max(peak_bytes, 1)))
+
+
+def _under_way(work: Callable[[Item], Made], items: Sequence[Item], at_once: int) -> Iterator[Made]:
+    """`work(item)` of each, in order; `at_once` of them are under way, on one thread each, and as many wait."""
+    pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,))
+    coming: deque[Future[Made]] = deque()
     try:
-        return judge(samples)
-    except ValueError as error:
-        raise ValueError(f"{judge.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > 2 * at_once:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(torch.get_num_threads())  # a thread's own setting is what new ones begin with
 
 
 def _wait(store: Store, keys: Sequence[tuple[str, int | None, str]], images: int) -> None:
@@ -142,7 +184,7 @@ def _identity(data: str, dataset: SegmentationDataset, options: Options, batch: 
         "licence of data": spec.licence if spec else "", "scored at": options.size, "tiles": "none",
         "test-time augmentation": "none", "boundary": options.boundary, "calibration": options.calibration,
         "resize": "images bilinear with antialiasing; scores bilinear from the head's grid, align_corners=False",
-        "threads": torch.get_num_threads(), "batch": batch, "code": code_version(), "torch": torch.__version__,
+        "threads": 1, "batch": batch, "code": code_version(), "torch": torch.__version__,
     }  # fmt: skip
 
 
@@ -217,17 +259,3 @@ def _device(device: str | torch.device | None) -> torch.device | None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {str(device)!r} cannot be used here: {reason}; 'cpu' is always there") from None
-
-
-def _ahead(dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[tuple[range, list[Sample]]]:
-    """Batches of samples; while one is being judged, the next is read."""
-
-    def read(indices: range) -> list[Sample]:
-        return [dataset[i] for i in indices]
-
-    with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(read, indices) for indices in batches[:1]]
-        for k, indices in enumerate(batches):
-            if k + 1 < len(batches):
-                coming.append(pool.submit(read, batches[k + 1]))
-            yield indices, coming.pop(0).result()

@@ -55,6 +55,10 @@ class Quick:
         self.device = device_of(model)
         self.short = model.short
 
+    def twin(self) -> "Quick":
+        """Another one on the same weights, for another thread: a module may keep something while it computes."""
+        return deepcopy(self, {id(t): t for t in chain(self.model.parameters(), self.model.buffers())})
+
     def size_of(self, images: Tensor) -> tuple[int, int]:
         """(h, w) at which the network sees these images (…,H,W)."""
         return network_size((images.shape[-2], images.shape[-1]), self.short)

@@ -4,6 +4,7 @@ A judge takes samples and gives for each the rows that the store keeps of it.
 """
 
 import hashlib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -45,7 +46,7 @@ class Row:
     """What is kept of an image.
 
     Attributes:
-        microseconds: from the decoded image to its mask; None where nobody computed.
+        microseconds: from the decoded image to its mask, on a CPU by one thread; None where nobody computed.
         counts: (target, pred, pixels) each, void included, each side in its own vocabulary.
         bins: (kind, bin, a, b, c) each.
     """
@@ -64,10 +65,14 @@ class Judge(ABC):
         identity: what decides what it predicts.
         facts: what else is to be known of it.
         classes: its vocabulary.
+        device: where it computes.
+        peak_bytes: memory that it takes for an image, about; several threads may use it at once.
     """
 
     name: str
     seed: int | None = None
+    device = torch.device("cpu")
+    peak_bytes = 0
     identity: dict[str, Any]
     facts: dict[str, Any]
     classes: ClassSet
@@ -106,7 +111,7 @@ class ModelJudge(Judge):
 
     def __init__(self, name: str, model: SegModel, size: tuple[int, int], options: Options, target: ClassSet) -> None:
         super().__init__(options, target)
-        self.model, self.classes, device = model, model.classes, device_of(model)
+        self.model, self.classes, self.device = model, model.classes, device_of(model)
         self.name, run = name or model.label, model.facts.get("run", {})
         self.seed = run.get("seed")
         comparable = model.classes.names == target.names and not isinstance(model, Mask2FormerModel)
@@ -114,17 +119,25 @@ class ModelJudge(Judge):
         self.identity = {
             "model": model.spec.name, "weights": sha256_state(model.net.state_dict()),
             "vocabulary": model.classes.name, "classes": list(model.classes.names), "short side": model.short,
-            "precision": options.precision, "device": device.type,
+            "precision": options.precision, "device": self.device.type,
             "trained on": run.get("train"), "chosen on": run.get("val"),
         }  # fmt: skip
-        seen = network_size(size, model.short)
-        self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(cost(model, seen)),
-                      "processor": _processor(device)}  # fmt: skip
+        counted = cost(model, network_size(size, model.short))
+        self.peak_bytes = counted.peak_bytes
+        self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(counted),
+                      "processor": _processor(self.device)}  # fmt: skip
+        self._own = threading.local()
 
     @cached_property
-    def quick(self) -> Quick:
-        """The model on the fast path; made when it is first needed."""
+    def _first(self) -> Quick:
         return Quick(self.model, self.options.precision)
+
+    @property
+    def quick(self) -> Quick:
+        """The model on the fast path; each thread has its own."""
+        if not hasattr(self._own, "quick"):
+            self._own.quick = self._first.twin()
+        return self._own.quick
 
     def __call__(self, samples: Sequence[Sample]) -> list[Row]:
         """Neighbours of one size go through the network together."""

@@ -285,21 +285,19 @@ def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
             continue
         classes = np.flatnonzero(contends[:, row, mixed[row]].any(1))
         u, sides, rows = right[x], (j[x], np.minimum(j[x] + 1, width - 1)), (row, min(row + 1, height - 1))
-        best: NDArray[np.float32] | None = None
-        for k in classes:
-            upper, lower = (scores[k, r, sides[0]] * (1 - u) + scores[k, r, sides[1]] * u for r in rows)
+        a, b, c, d = (scores[classes, r][:, side] for r in rows for side in sides)  # (C, n): the four corners
+        best = np.full((len(strip), len(x)), -np.inf, np.float32)
+        second, winner = best.copy(), np.empty(best.shape, np.uint8)
+        for k, upper, lower in zip(classes, a * (1 - u) + b * u, c * (1 - u) + d * u, strict=True):
             score = upper * (1 - v) + lower * v
-            if best is None:
-                best, winner, unsure = score, np.full(score.shape, k, np.uint8), np.zeros(score.shape, bool)
-            else:
-                unsure |= np.abs(score - best) <= tie
-                better = score > best
-                np.copyto(best, score, where=better)
-                np.copyto(winner, np.uint8(k), where=better)
-        if len(classes) > 1 and unsure.any():
+            np.copyto(winner, np.uint8(k), where=score > best)
+            np.maximum(second, np.minimum(score, best), out=second)
+            np.maximum(best, score, out=best)
+        unsure = best - second <= tie
+        if unsure.any():
             py, px = np.nonzero(unsure)
-            a, b, c, d = (scores[classes][:, r, side[px]] for r in rows for side in sides)  # (C, n) each
-            winner[py, px] = classes[_as_torch_rounds(a, b, c, d, u[px], v[py, 0]).argmax(0)]
+            exact = _as_torch_rounds(a[:, px], b[:, px], c[:, px], d[:, px], u[px], v[py, 0])
+            winner[py, px] = classes[exact.argmax(0)]
         for start, stop, at in _runs(chosen):
             strip[:, start:stop] = winner[:, at : at + stop - start]
     return mask

@@ -67,8 +67,8 @@ class Results(Measured):
 
         Returns:
             miou, low, high, pixel_accuracy, seeds (each one's mIoU), ms (median of an image, from the decoded image to
-            its mask), mparams (millions), gmacs (10⁹ multiply-accumulates), memory_mb (see `cost`), why (in place of
-            an interval).
+            its mask; on a CPU, by one thread), mparams (millions), gmacs (10⁹ multiply-accumulates), memory_mb (see
+            `cost`), why (in place of an interval).
         """
         table = compare.mean_iou_table(self.sheet, self.resampled)
         table = table.join(pd.DataFrame.from_dict({name: self._cost(name) for name in self.names}, orient="index"))

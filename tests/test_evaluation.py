@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -43,16 +44,25 @@ from seglab.unet import UNet
 
 STREET, VOC = CLASS_SETS["street"], CLASS_SETS["voc"]
 NAMES = ["lraspp_mini", "unet_mini"]
-evaluate = partial(evaluation.evaluate, device="cpu", progress=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """As in the processes that are started here."""
+    """The plain loops here use one, as does each image that is evaluated."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def evaluate(*arguments, threads=3, **options):
+    """Three images side by side, however many threads this machine has."""
+    torch.set_num_threads(threads)
+    try:
+        return evaluation.evaluate(*arguments, **({"device": "cpu", "progress": False} | options))
+    finally:
+        assert torch.get_num_threads() == threads
+        torch.set_num_threads(1)
 
 
 @lru_cache
@@ -247,6 +257,61 @@ def test_boundaries_and_confidences(trained):
     assert len(evaluate(model, ds).tables.bins) == 0
 
 
+# --- side by side ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_counts_do_not_depend_on_the_number_of_threads(trained, precision):
+    model, ds = load_model(trained["lraspp_mini"], device="cpu"), town(12)
+    one, four = (evaluate(model, ds, precision=precision, threads=n).tables for n in (1, 4))
+    assert_same(one, four)
+
+
+def test_a_module_may_keep_something_while_it_computes():
+    """Several images at once would overwrite it, if they shared one module."""
+
+    class Keeping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = noisy().net
+
+        def forward(self, x):
+            self.kept = x
+            time.sleep(0.02)
+            return self.net(self.kept)
+
+    ds = town(9)
+    np.testing.assert_array_equal(
+        stored(evaluate(wrap(Keeping(), "street"), ds)), stored(evaluate(noisy(), ds, threads=1))
+    )
+
+
+def test_as_many_side_by_side_as_there_is_memory_for(monkeypatch):
+    """Half of what is free is used; one image is always judged."""
+    at_once, most = 0, 0
+    lock = threading.Lock()
+
+    class Busy(nn.Module):
+        def forward(self, x):
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            time.sleep(0.05)
+            with lock:
+                at_once -= 1
+            return x[:, :1] * torch.arange(11.0)[:, None, None]
+
+    model = wrap(Busy(), "street")
+    peak = evaluation.ModelJudge("", model, (120, 160), evaluation.Options(), STREET).peak_bytes
+    assert peak > 120 * 160 * 4 * 11
+    for free, expected in ((100 * peak, 3), (4.5 * peak, 2), (peak / 2, 1)):
+        monkeypatch.setattr(evaluation.psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=int(free)))
+        most = 0
+        evaluate(model, town(9))
+        assert most == expected
+
+
 # --- masks from elsewhere -------------------------------------------------------------------------------------------
 
 
@@ -363,6 +428,7 @@ for model in models.values():
 print(flush=True)
 for path in map(str.strip, sys.stdin):
     if not (pid := os.fork()):  # a fresh process, without the seconds that importing takes
+        torch.set_num_threads(2)
         evaluate(models, scenes, path, boundary=True, calibration=True, progress=False)
         os._exit(0)
     print(pid, flush=True)
