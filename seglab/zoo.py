@@ -68,16 +68,15 @@ def stored_counts(data: str) -> Path:
 def publish(name: str, runs: Path) -> dict[str, Any]:
     """Put the weights of a recipe's first seed into the zoo, count what its seeds do, and write the card.
 
-    Seeds that were trained elsewhere, or are not trained yet, keep what is counted of them, or can follow later.
+    Seeds that were trained elsewhere keep what is counted of them, and those that are not trained yet can follow. The
+    weights that travel are always counted, so that all times are of one machine.
 
     Raises:
-        ValueError: there is no finished training, or the first seed is neither here nor in the zoo.
+        ValueError: the training of the first seed, whose weights travel, is neither finished here nor in the zoo.
     """
     model, _, data = name.partition(":")
     path, first = zoo_dir() / f"{model}-{data}.safetensors", SEEDS[data][0]
     seeds = [seed for seed in SEEDS[data] if (folder(name, seed, runs) / "best.safetensors").is_file()]
-    if not seeds:
-        raise ValueError(f"no training of {name} in {runs}; python -m seglab.zoo train {name}")
     rounded = {seed: _round(folder(name, seed, runs)) for seed in seeds}
     if first in rounded:
         shutil.copyfile(rounded[first], path)
@@ -89,8 +88,9 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
         }  # fmt: skip
     elif path.is_file():
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        rounded[first] = path
     else:
-        raise ValueError(f"seed {first} of {name}, whose weights travel, is neither in {runs} nor in the zoo")
+        raise ValueError(f"no training of {name} with seed {first} in {runs}; python -m seglab.zoo train {name}")
     results = _count(name, rounded)
     alone = results.of_seed(first)
     card["measured"] = {
