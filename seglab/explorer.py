@@ -138,7 +138,7 @@ class Explorer(widgets.VBox):
         for control in (self.index, self.models, self.precision, self.short):
             control.observe(lambda _: self.start(), "value")
         for control in (self.view, self.class_name):
-            control.observe(lambda _: self._drawn(), "value")
+            control.observe(self._drawn, "value")
         self.run.on_click(lambda _: self.start())
         self.stop.on_click(lambda _: self.cancel())
 
@@ -250,14 +250,13 @@ class Explorer(widgets.VBox):
     def _show(self, question: Question, sample: Sample, said: dict[str, Prediction]) -> None:
         self.said, self.sample = said, sample
         classes = self._vocabulary(question, said)
-        masks = looks.in_one_vocabulary(said, classes)
-        same = {name: p for name, p in said.items() if p.classes.names == classes.names}
-        self.viewer.show(scene_data(sample.image, masks, classes, sample.target), same)
+        self.viewer.show(*looks.scene(sample, said, classes))
         if sample.target is None:
             table = pd.DataFrame({name: p.table()["share"] for name, p in said.items()}).fillna(0.0)
             table = table.sort_values(table.columns[0], ascending=False)
             title = "Share of pixels"
         else:
+            masks = looks.in_one_vocabulary(said, classes)
             table, title = looks.iou(masks, sample.target, classes), "IoU on this image"
         self._table = table.rename_axis("class")
         rows = self._table.rename_axis(None).to_html(float_format="{:.3f}".format, na_rep="–", border=0)
@@ -265,9 +264,11 @@ class Explorer(widgets.VBox):
         known = [name for name in next(iter(said.values())).classes.names
                  if all(name in p.classes.names for p in said.values())]  # fmt: skip
         chosen = self.class_name.value
-        self.class_name.options = known  # which draws the map, if the first of them is another one than before
+        self.class_name.unobserve(self._drawn, "value")  # or it would be drawn for each of these
+        self.class_name.options = known
         if chosen in known:
             self.class_name.value = chosen
+        self.class_name.observe(self._drawn, "value")
         self._drawn()
         self._say(self._words(said, classes))
 
@@ -286,7 +287,7 @@ class Explorer(widgets.VBox):
             told.append(f"{', '.join(others)} spoke of other classes, translated where there is a counterpart.")
         return " ".join(told)
 
-    def _drawn(self) -> None:
+    def _drawn(self, _: Any = None) -> None:
         """The map, and what can be taken along."""
         view, class_name = self.view.value, self.class_name.value or ""
         if not self.said or (VIEWS[view] and not class_name):

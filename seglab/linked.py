@@ -16,7 +16,7 @@ from seglab.data import SegmentationDataset, load_dataset
 from seglab.models import load_model
 from seglab.prediction import predict
 from seglab.results import Results
-from seglab.viewer import Viewer, scene_data
+from seglab.viewer import Viewer
 
 MOST = 60  # images that are listed
 
@@ -104,11 +104,8 @@ class Comparison(widgets.VBox):
         self.viewer.show(data, said)
 
     def _scene(self, image: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        place, classes = self._places[image], self.dataset.classes
-        sample, said = self.dataset[place], self._look(place)
-        masks = looks.in_one_vocabulary(said, classes)
-        same = {name: p for name, p in said.items() if p.classes.names == classes.names}
-        return scene_data(sample.image, masks, classes, sample.target), same
+        place = self._places[image]
+        return looks.scene(self.dataset[place], self._look(place), self.dataset.classes)
 
 
 def tables(results: Results) -> dict[str, Any]:

@@ -5,18 +5,21 @@ Pure functions behind the explorer; `Question` is everything that decides what i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from torch import Tensor
 
 from seglab import viz
-from seglab.classes import IGNORE_INDEX, ClassSet
+from seglab.classes import ClassSet
+from seglab.data import Sample
 from seglab.errors import unknown
 from seglab.files import Picture, to_image
 from seglab.inference import PRECISIONS
 from seglab.masks import colorize, overlay, translation_table
-from seglab.metrics import confusion_matrix, iou_per_class
+from seglab.metrics import iou_of_image
 from seglab.prediction import Prediction
+from seglab.viewer import scene_data
 
 # view → whether it is of one class
 VIEWS = {
@@ -59,17 +62,20 @@ def in_classes(mask: Tensor, own: ClassSet, classes: ClassSet) -> Tensor:
     return translation_table(own, classes)[mask.long()]
 
 
+def scene(
+    sample: Sample, said: Mapping[str, Prediction], classes: ClassSet
+) -> tuple[dict[str, Any], dict[str, Prediction]]:
+    """For `Viewer.show`: a sample with every mask in these classes, and the predictions that speak of just these."""
+    same = {name: p for name, p in said.items() if p.classes.names == classes.names}
+    return scene_data(sample.image, in_one_vocabulary(said, classes), classes, sample.target), same
+
+
 def iou(masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet) -> pd.DataFrame:
     """IoU of each class (rows) for each model on one image, void ignored; classes that occur nowhere are left out.
 
     What a model says without a counterpart in these classes is an error. The last row is the mean.
     """
-    judged, count = target != IGNORE_INDEX, len(classes)
-    columns = {}
-    for name, mask in masks.items():
-        table = confusion_matrix(mask[judged].clamp(max=count), target[judged], count + 1)
-        each = iou_per_class(table)[:count]
-        columns[name] = each.tolist()
+    columns = {name: iou_of_image(mask, target, len(classes)) for name, mask in masks.items()}
     frame = pd.DataFrame(columns, index=pd.Index(classes.names, name="class")).dropna(how="all")
     frame.loc["mean"] = frame.mean()
     return frame

@@ -184,6 +184,17 @@ def iou_per_class(confmat: ArrayLike | Tensor) -> NDArray[np.float64]:
     return iou(parts(confmat))
 
 
+def iou_of_image(pred: Any, target: Any, num_classes: int) -> NDArray[np.float64]:
+    """IoU of each class on one image, NaN where neither side shows it: (K,).
+
+    Args:
+        pred: uint8 (H, W). What lies outside the classes (255: none of them) is an error, unless the target is void.
+        target: uint8 (H, W), 255 is void.
+    """
+    said = torch.as_tensor(pred).clamp(max=num_classes)
+    return iou_per_class(confusion_matrix(said, target, num_classes + 1))[:num_classes]
+
+
 def iou(parts: ArrayLike) -> NDArray[np.float64]:
     """IoU from (…, K, 3) `parts`: float64 (…, K), NaN for a class that is in neither target nor prediction."""
     hits, target, pred = np.moveaxis(np.asarray(parts, np.float64), -1, 0)

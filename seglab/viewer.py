@@ -8,6 +8,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
@@ -26,7 +27,7 @@ from seglab import viz
 from seglab.classes import IGNORE_INDEX, ClassSet
 from seglab.files import Picture, to_image
 from seglab.masks import colorize
-from seglab.metrics import confusion_matrix, iou_per_class
+from seglab.metrics import iou_of_image
 from seglab.prediction import Prediction
 
 SCRIPT = Path(__file__).with_name("viewer.js")
@@ -58,11 +59,11 @@ def scene_data(
     for name, mask in labels.items():
         if mask.shape != (height, width):
             raise ValueError(f"the mask of {name!r} is {mask.shape}, but the image {(height, width)}")
-    truth = None if target is None else torch.tensor(labels[TARGET])
+    truth = labels.get(TARGET)
     return {
         "width": width, "height": height, "image": _data_url(picture), "alt": _words(labels, classes),
         "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
-        "layers": [{"name": name, "labels": _packed(mask), "iou": _iou(mask, truth, classes, name)}
+        "layers": [{"name": name, "labels": _packed(mask), "iou": _iou(mask, truth, classes)}
                    for name, mask in labels.items()],
         "target": None if target is None else len(labels) - 1,
     }  # fmt: skip
@@ -79,13 +80,11 @@ def _packed(mask: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
     return base64.b64encode(zlib.compress(mask.tobytes(), 9)).decode()
 
 
-def _iou(mask: Any, target: Tensor | None, classes: ClassSet, name: str) -> list[float | None] | None:
-    if target is None or name == TARGET:
+def _iou(mask: Any, target: Any, classes: ClassSet) -> list[float | None] | None:
+    if target is None or mask is target:
         return None
-    judged = target != 255
-    said = torch.from_numpy(mask)[judged].clamp(max=len(classes))  # void, said by a model, is an error
-    table = confusion_matrix(said, target[judged], len(classes) + 1)
-    return [None if np.isnan(value) else round(float(value), 4) for value in iou_per_class(table)[:-1]]
+    each = iou_of_image(mask, target, len(classes)).tolist()
+    return [None if math.isnan(value) else round(value, 4) for value in each]
 
 
 def _words(labels: Mapping[str, Any], classes: ClassSet) -> str:
