@@ -210,18 +210,21 @@ def predictions(
     images: Iterable[Picture],
     *,
     precision: str = "float32",
-    batch: int = 8,
+    batch: int | None = None,
     tile: tuple[int, int] | None = None,
     overlap: int = 64,
 ) -> Iterator[Prediction]:
     """What a model says of many images, one after the other: memory does not grow with their number.
 
     Args:
-        batch: images, or tiles, of one size that go through the network at once; the others are as for `predict`.
+        batch: images, or tiles, of one size that go through the network at once; by default 8, and on a CPU one, since
+            the maps of several do not fit into its caches. The others are as for `predict`.
     """
+    quick, coming = _quick(model, precision), iter(images)
+    if batch is None:
+        batch = 1 if quick.device.type == "cpu" else 8
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
-    quick, coming = _quick(model, precision), iter(images)
     while several := [to_image(picture) for picture in islice(coming, batch)]:
         for _, same in groupby(several, key=lambda image: image.shape):
             yield from _predict(quick, model, list(same), tile, overlap, batch)
