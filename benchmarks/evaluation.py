@@ -3,9 +3,10 @@
     python benchmarks/evaluation.py
 
 Both read images from disk, bring them to a short side of 520 pixels, run the network, make masks at the original size
-and count; `evaluate` gives each image a thread of its own. The loop is torchvision's documented example followed by the usual code for per-class IoU: Pillow, the
-preset's transforms, the model in `eval()`, its `["out"]`, interpolated to the original size, argmax, and for each
-class the sums of two boolean images. The frames are CamVid's if `SEGLAB_DATA` has them, else Toytown's as PNG files.
+and count; `evaluate` gives each image a thread of its own. The loop is torchvision's documented example followed by the
+usual code for per-class IoU: Pillow, the preset's transforms, the model in `eval()`, its `["out"]`, interpolated to the
+original size, argmax, and for each class the sums of two boolean images. The frames are CamVid's if `SEGLAB_DATA` has
+them, else Toytown's as PNG files.
 
 The models have 21 classes, as the published ones; eleven of them are trained for a moment on Toytown, since untrained
 models say one class everywhere and agree for nothing.
