@@ -109,13 +109,13 @@ class Results(Measured):
         return self._noted(compare.class_table(self.sheet, self.resampled, name), "exploratory; ")
 
     def seeds(self) -> pd.DataFrame:
-        """Every training, by its seed: model, seed, miou."""
+        """Every training, the lowest seed of a model first: model, seed, miou."""
         runs = self.tables.runs
         frames = [
             pd.DataFrame({"model": name, "seed": runs.loc[runs["name"] == name, "seed"], "miou": self.sheet.miou(name)})
             for name in self.names
         ]
-        return pd.concat([frame.sort_values("seed") for frame in frames], ignore_index=True)
+        return pd.concat(frames, ignore_index=True)
 
     def compare(self) -> pd.DataFrame:
         """The primary result: mIoU differences of all pairs, with simultaneous intervals; see `pairwise_table`."""

@@ -184,7 +184,10 @@ def forget(path: str | Path, name: str, data: str | None = None, seed: int | Non
 
 @dataclass(frozen=True)
 class Tables:
-    """A store as it is read: its four tables, of all shards, with runs numbered anew from 0."""
+    """A store as it is read: its four tables, of all shards, with runs numbered anew from 0.
+
+    Models come in the order in which they were first measured, and of each the run of the lowest seed comes first.
+    """
 
     runs: pd.DataFrame
     images: pd.DataFrame
@@ -223,8 +226,12 @@ def read(path: str | Path) -> Tables:
     images = whole["images"].drop_duplicates(["run", "image"])  # two layouts of processes may have done one image
     once = images[["run", "image", "shard"]]
     counts, bins = (whole[name].merge(once) for name in ("counts", "bins"))
+    first = runs.groupby("name")["run"].transform("min")
+    ordered = runs.assign(first=first).sort_values(["first", "seed", "run"])["run"].tolist()
+    place = {run: i for i, run in enumerate(ordered)}
     return Tables(*(
-        table.drop(columns="shard").sort_values([*TABLES[name]][: _SORTED[name]], ignore_index=True)
+        table.drop(columns="shard").assign(run=table["run"].map(place).astype("int64"))
+        .sort_values([*TABLES[name]][: _SORTED[name]], ignore_index=True)
         for name, table in zip(TABLES, (runs, images, counts, bins), strict=True)
     ))  # fmt: skip
 

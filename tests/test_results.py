@@ -264,9 +264,9 @@ def test_models_are_selected_by_name(toys):
 def test_seeds_of_a_recipe_are_one_model(tmp_path):
     path, targets = tmp_path / "s.sqlite", masks(30)
     preds = {seed: spoilt(targets, 0.2 + 0.1 * seed, seed=seed) for seed in (1, 2, 3)}
-    for seed, pred in preds.items():
-        fill(path, "recipe", targets, pred, seed=seed, facts={"cost": {"params": 2e6, "macs": 3e9, "peak_bytes": 4e6}},
-             microseconds=1000 * seed)  # fmt: skip
+    facts = {"cost": {"params": 2e6, "macs": 3e9, "peak_bytes": 4e6}}
+    for seed in (2, 3, 1):  # in whatever order they were measured
+        fill(path, "recipe", targets, preds[seed], seed=seed, facts=facts, microseconds=1000 * seed)
     fill(path, "alone", targets, spoilt(targets, 0.3, seed=9))
     results = Results.open(path)
     each = [sk.jaccard_score(*judged(pred, targets), average="macro") for pred in preds.values()]
