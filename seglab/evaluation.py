@@ -36,6 +36,7 @@ from seglab.system import code_version
 SIZES = ("original", "model")
 PATIENCE = 120.0  # seconds without a new image of another process, after which nobody waits for it any more
 Judged = str | Path | SegModel | Predictions
+Judgement = tuple[tuple[str, str, int | None], Row]  # an image's id, its group and the time it took; its counts
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -62,11 +63,15 @@ def evaluate(
         size: what is scored: "original", masks at the size of the target; or "model", targets brought to the size
             of the network's input, as torchvision's published values are.
         precision: "float32" or "bfloat16", see `inference.Quick`.
-        batch: images of one size that go through the network at once.
+        batch: images of one size that go through the network at once. On a CPU this only makes for fewer threads that
+            have something to do.
         boundary: count what boundary IoU needs, too.
         calibration: count confidences, too; not for a model with other classes than the data, and not for
             Mask2Former, whose scores are no logits.
         device: where models that are given by name run; by default a GPU where there is one.
+
+    A module of your own may keep something in itself while it computes, each thread has a copy of it; if it keeps it
+    elsewhere, or draws random numbers, let one thread do all: `torch.set_num_threads(1)`.
 
     Returns:
         The results on this data set of everything that the store holds. Of several processes the first one returns
@@ -104,10 +109,9 @@ def evaluate(
                 bar = tqdm(total=total, initial=total - left, desc=judge.name, unit="image",
                            disable=not progress or rank > 0)  # fmt: skip
                 with bar:
-                    for indices, (samples, rows) in zip(todo, _judged(judge, dataset, todo), strict=True):
-                        for i, sample, row in zip(indices, samples, rows, strict=True):
+                    for indices, judgements in zip(todo, _judged(judge, dataset, todo), strict=True):
+                        for i, (named, row) in zip(indices, judgements, strict=True):
                             if i not in done:
-                                named = sample.id, sample.group, row.microseconds
                                 writing.add(run, i, named, row.counts, row.bins)
                             bar.update()
             if rank == 0 and world > 1:
@@ -121,19 +125,18 @@ def _process() -> tuple[int, int]:
     return (int(os.environ["RANK"]), world) if world > 1 else (0, 1)
 
 
-def _judged(
-    judge: Judge, dataset: SegmentationDataset, batches: Sequence[range]
-) -> Iterator[tuple[list[Sample], list[Row]]]:
-    """Samples and rows of each batch: several batches side by side on the CPU, one after the other elsewhere."""
+def _judged(judge: Judge, dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[list[Judgement]]:
+    """What is to be stored of each batch: several of them side by side on the CPU, one after the other elsewhere."""
 
     def read(indices: range) -> list[Sample]:
         return [dataset[i] for i in indices]
 
-    def judged(samples: list[Sample]) -> tuple[list[Sample], list[Row]]:
+    def judged(samples: list[Sample]) -> list[Judgement]:
         try:
-            return samples, judge(samples)
+            rows = judge(samples)
         except ValueError as error:
             raise ValueError(f"{judge.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
+        return [((s.id, s.group, row.microseconds), row) for s, row in zip(samples, rows, strict=True)]
 
     if judge.device.type == "cpu":
         images = max(map(len, batches), default=1)
@@ -149,7 +152,8 @@ def _side_by_side(peak_bytes: int) -> int:
 
 def _under_way(work: Callable[[Item], Made], items: Sequence[Item], at_once: int) -> Iterator[Made]:
     """`work(item)` of each, in order; `at_once` of them are under way, on one thread each, and as many wait."""
-    pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,))
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(at_once, initializer=_use_one_thread)
     coming: deque[Future[Made]] = deque()
     try:
         for item in items:
@@ -159,8 +163,15 @@ def _under_way(work: Callable[[Item], Made], items: Sequence[Item], at_once: int
         while coming:
             yield coming.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(torch.get_num_threads())  # a thread's own setting is what new ones begin with
+        try:
+            pool.shutdown(cancel_futures=True)
+        finally:
+            torch.set_num_threads(threads)  # what one thread sets is what those begin with that come after it
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # a thread's number is settled when it is first asked for, by what was set last
 
 
 def _wait(store: Store, keys: Sequence[tuple[str, int | None, str]], images: int) -> None:

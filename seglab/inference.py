@@ -57,7 +57,7 @@ class Quick:
 
     def twin(self) -> "Quick":
         """Another one on the same weights, for another thread: a module may keep something while it computes."""
-        return deepcopy(self, {id(t): t for t in chain(self.model.parameters(), self.model.buffers())})
+        return deepcopy(self, {id(weight): weight for weight in self.model.parameters()})
 
     def size_of(self, images: Tensor) -> tuple[int, int]:
         """(h, w) at which the network sees these images (…,H,W)."""
@@ -103,19 +103,21 @@ def fused(model: SegModel) -> SegModel:
     w' = w · γ/√(σ²+ε) and b' = (b − μ) · γ/√(σ²+ε) + β. Which follow one is seen in a forward pass; where a
     convolution's output is used by anything else as well, the copy would differ, and the model is left unfused.
     """
-    copy = deepcopy(model).eval()
-    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device_of(copy))
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device_of(model))
     with torch.no_grad():  # inference_mode would make weights that nothing but it can use
         try:
-            before, pairs = _followed(copy, images)
+            before, pairs = _followed(deepcopy(model).eval(), images)
         except (RuntimeError, ValueError):
-            return copy  # it takes no image of this size; or none at all, which it will say of a real one, too
+            return deepcopy(
+                model
+            ).eval()  # it takes no image of this size; or none at all, which it will say of a real one
+        folded = deepcopy(model).eval()
         for conv, norm in pairs:
-            both: tuple[Any, Any] = copy.get_submodule(conv), copy.get_submodule(norm)
-            _set(copy, conv, fuse_conv_bn_eval(*both))
-            _set(copy, norm, nn.Identity())
-        apart = (copy(images) - before).abs().max()
-    return copy if apart <= 1e-3 * before.abs().max() else deepcopy(model).eval()
+            both: tuple[Any, Any] = folded.get_submodule(conv), folded.get_submodule(norm)
+            _set(folded, conv, fuse_conv_bn_eval(*both))
+            _set(folded, norm, nn.Identity())
+        apart = (deepcopy(folded)(images) - before).abs().max()  # a copy: what a module keeps of a pass must not travel
+    return folded if apart <= 1e-3 * before.abs().max() else deepcopy(model).eval()
 
 
 def _followed(model: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:

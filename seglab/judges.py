@@ -46,7 +46,8 @@ class Row:
     """What is kept of an image.
 
     Attributes:
-        microseconds: from the decoded image to its mask, on a CPU by one thread; None where nobody computed.
+        microseconds: from the decoded image to its mask; on a CPU by one thread, while its neighbours look at other
+            images. None where nobody computed.
         counts: (target, pred, pixels) each, void included, each side in its own vocabulary.
         bins: (kind, bin, a, b, c) each.
     """
@@ -57,7 +58,7 @@ class Row:
 
 
 class Judge(ABC):
-    """One thing that is judged.
+    """One thing that is judged. Several threads may call it at once.
 
     Attributes:
         name: how tables call it.
@@ -66,7 +67,7 @@ class Judge(ABC):
         facts: what else is to be known of it.
         classes: its vocabulary.
         device: where it computes.
-        peak_bytes: memory that it takes for an image, about; several threads may use it at once.
+        peak_bytes: memory that it takes for an image, about.
     """
 
     name: str
@@ -123,20 +124,20 @@ class ModelJudge(Judge):
             "trained on": run.get("train"), "chosen on": run.get("val"),
         }  # fmt: skip
         counted = cost(model, network_size(size, model.short))
-        self.peak_bytes = counted.peak_bytes
+        # Confidences need scores, their softmax and one more of these at the size of the image.
+        self.peak_bytes = counted.peak_bytes + self.calibrates * 3 * 4 * len(model.classes) * size[0] * size[1]
         self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(counted),
                       "processor": _processor(self.device)}  # fmt: skip
-        self._own = threading.local()
-
-    @cached_property
-    def _first(self) -> Quick:
-        return Quick(self.model, self.options.precision)
+        self._first: Quick | None = None
+        self._own, self._lock = threading.local(), threading.Lock()
 
     @property
     def quick(self) -> Quick:
-        """The model on the fast path; each thread has its own."""
+        """The model on the fast path, made when it is first needed; each thread has its own."""
         if not hasattr(self._own, "quick"):
-            self._own.quick = self._first.twin()
+            with self._lock:
+                self._first = self._first or Quick(self.model, self.options.precision)
+                self._own.quick = self._first.twin()
         return self._own.quick
 
     def __call__(self, samples: Sequence[Sample]) -> list[Row]:
@@ -147,10 +148,11 @@ class ModelJudge(Judge):
     def _rows(self, samples: list[Sample]) -> list[Row]:
         images = torch.stack([sample.image for sample in samples])
         targets = torch.stack([sample.target for sample in samples])
+        quick = self.quick
         start = perf_counter_ns()
-        scores = self.quick(images)
+        scores = quick(images)
         height, width = targets.shape[-2:]
-        size = (height, width) if self.options.size == "original" else self.quick.size_of(images)
+        size = (height, width) if self.options.size == "original" else quick.size_of(images)
         masks = to_mask(scores, size=size).cpu()  # waits for a GPU
         microseconds = (perf_counter_ns() - start) // (1000 * len(samples))
         if size != (height, width):

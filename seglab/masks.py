@@ -287,7 +287,7 @@ def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
         u, sides, rows = right[x], (j[x], np.minimum(j[x] + 1, width - 1)), (row, min(row + 1, height - 1))
         a, b, c, d = (scores[classes, r][:, side] for r in rows for side in sides)  # (C, n): the four corners
         best = np.full((len(strip), len(x)), -np.inf, np.float32)
-        second, winner = best.copy(), np.empty(best.shape, np.uint8)
+        second, winner = best.copy(), np.zeros(best.shape, np.uint8)
         for k, upper, lower in zip(classes, a * (1 - u) + b * u, c * (1 - u) + d * u, strict=True):
             score = upper * (1 - v) + lower * v
             np.copyto(winner, np.uint8(k), where=score > best)

@@ -25,7 +25,7 @@ from torch.nn.functional import interpolate
 from seglab.adapters import Mask2FormerModel, SegModel
 from seglab.classes import ClassSet
 from seglab.files import Picture, to_image
-from seglab.inference import Quick
+from seglab.inference import Quick, device_of
 from seglab.masks import to_mask
 from seglab.models import load_model
 
@@ -265,7 +265,7 @@ def _starts(whole: int, part: int, overlap: int) -> list[int]:
 def _quick(model: SegModel, precision: str) -> Quick:
     """The model on the fast path; made anew when its weights have changed."""
     state = [*model.parameters(), *model.buffers()]
-    mark = precision, model.short, state[0].device, sum(t._version for t in state), [t.data_ptr() for t in state]
+    mark = precision, model.short, device_of(model), sum(t._version for t in state), [t.data_ptr() for t in state]
     if model not in _QUICK or _QUICK[model][0] != mark:
         _QUICK[model] = mark, Quick(model, precision)
     return _QUICK[model][1]

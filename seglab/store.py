@@ -5,7 +5,7 @@
     counts   run, image, target, pred → pixels; void stays, as target 255; each side in its own vocabulary
     bins     run, image, kind, bin → three integers (`metrics.boundary_counts`, `metrics.calibration_counts`)
 
-One transaction an image: a process that is killed loses at most the image that it was working on. The processes of a
+One transaction an image: a process that is killed loses at most the images that it was working on. The processes of a
 distributed run do not talk to each other: each writes a file of its own beside the first one, and reading unites them.
 A store that nobody has open is one plain file (or one a process), to be copied and read anywhere.
 """
@@ -226,7 +226,7 @@ def read(path: str | Path) -> Tables:
     images = whole["images"].drop_duplicates(["run", "image"])  # two layouts of processes may have done one image
     once = images[["run", "image", "shard"]]
     counts, bins = (whole[name].merge(once) for name in ("counts", "bins"))
-    first = runs.groupby("name")["run"].transform("min")
+    first = runs.groupby(["data", "name"])["run"].transform("min")
     ordered = runs.assign(first=first).sort_values(["first", "seed", "run"])["run"].tolist()
     place = {run: i for i, run in enumerate(ordered)}
     return Tables(*(

@@ -59,11 +59,11 @@ def scene_data(
     for name, mask in labels.items():
         if mask.shape != (height, width):
             raise ValueError(f"the mask of {name!r} is {mask.shape}, but the image {(height, width)}")
-    truth = labels.get(TARGET)
+    truth = None if target is None else labels[TARGET]
     return {
         "width": width, "height": height, "image": _data_url(picture), "alt": _words(labels, classes),
         "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
-        "layers": [{"name": name, "labels": _packed(mask), "iou": _iou(mask, truth, classes)}
+        "layers": [{"name": name, "labels": _packed(mask), "iou": _iou(mask, truth, classes, name)}
                    for name, mask in labels.items()],
         "target": None if target is None else len(labels) - 1,
     }  # fmt: skip
@@ -80,8 +80,8 @@ def _packed(mask: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
     return base64.b64encode(zlib.compress(mask.tobytes(), 9)).decode()
 
 
-def _iou(mask: Any, target: Any, classes: ClassSet) -> list[float | None] | None:
-    if target is None or mask is target:
+def _iou(mask: Any, target: Any, classes: ClassSet, name: str) -> list[float | None] | None:
+    if target is None or name == TARGET:
         return None
     each = iou_of_image(mask, target, len(classes)).tolist()
     return [None if math.isnan(value) else round(value, 4) for value in each]

@@ -69,7 +69,7 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
     """Put the weights of a recipe's first seed into the zoo, count what its seeds do, and write the card.
 
     Seeds that were trained elsewhere keep what is counted of them, and those that are not trained yet can follow. The
-    weights that travel are always counted, so that all times are of one machine.
+    weights that travel are always counted anew.
 
     Raises:
         ValueError: the training of the first seed, whose weights travel, is neither finished here nor in the zoo.

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -267,23 +267,60 @@ def test_counts_do_not_depend_on_the_number_of_threads(trained, precision):
     assert_same(one, four)
 
 
+class Keeping(nn.Module):
+    """Keeps its input in an attribute, the mean of it in a buffer, and something that nobody can copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = noisy().net
+        self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
+
+    def forward(self, x):
+        self.kept, self.nobody_copies = x, (i for i in range(3))
+        self.mean.copy_(x.mean((2, 3), keepdim=True))
+        time.sleep(0.02)
+        return self.net(self.kept - self.mean)
+
+
 def test_a_module_may_keep_something_while_it_computes():
     """Several images at once would overwrite it, if they shared one module."""
-
-    class Keeping(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = noisy().net
-
-        def forward(self, x):
-            self.kept = x
-            time.sleep(0.02)
-            return self.net(self.kept)
-
     ds = town(9)
-    np.testing.assert_array_equal(
-        stored(evaluate(wrap(Keeping(), "street"), ds)), stored(evaluate(noisy(), ds, threads=1))
-    )
+    several, one = (stored(evaluate(wrap(Keeping(), "street"), ds, threads=n)) for n in (3, 1))
+    np.testing.assert_array_equal(several, one)
+
+
+def test_making_a_model_quick_is_not_part_of_an_image(monkeypatch):
+    """The milliseconds of a table are those of an image."""
+    quick = inference.Quick.__init__
+
+    def slow(*arguments):
+        time.sleep(1)
+        quick(*arguments)
+
+    monkeypatch.setattr(inference.Quick, "__init__", slow)
+    assert evaluate(noisy(), town(3)).tables.images["microseconds"].max() < 1e6
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_number_of_threads_is_left_as_it_was(wrong):
+    """Of this thread, and of those that are started later."""
+
+    class Failing(nn.Module):
+        def forward(self, x):
+            if wrong and x.shape[-1] == 160 and x.any():  # no black image, whose cost is counted
+                raise ValueError("it fails")
+            return x[:, :1] * torch.arange(11.0)[:, None, None]
+
+    torch.set_num_threads(5)
+    with pytest.raises(ValueError, match="it fails") if wrong else nullcontext():
+        evaluation.evaluate(wrap(Failing(), "street"), town(), device="cpu", progress=False)
+    assert torch.get_num_threads() == 5
+    seen = []
+    later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    torch.set_num_threads(1)
+    assert seen == [5]
 
 
 def test_as_many_side_by_side_as_there_is_memory_for(monkeypatch):

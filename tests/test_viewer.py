@@ -63,6 +63,14 @@ def test_iou_is_that_of_the_metrics():
     assert data["layers"][0]["iou"] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
+def test_without_a_target_nothing_is_judged():
+    """Not even by a mask that happens to be called so."""
+    image, masks, target = small()
+    assert [layer["iou"] for layer in scene_data(image, masks | {"target": target}, STREET)["layers"]] == [None] * 3
+    both = scene_data(image, {"the same": target}, STREET, target)
+    assert both["layers"][0]["iou"][SKY] == 1.0
+
+
 def test_what_cannot_be_shown():
     image, masks, _ = small()
     with pytest.raises(ValueError, match="nothing to show"):
