@@ -56,6 +56,9 @@ def evaluate(
 ) -> Results:
     """Run models on a data set, and keep how many pixels of each class were called what, image by image.
 
+    A module of your own may keep something in itself while it computes, each thread has a copy of it; if it keeps it
+    elsewhere, or draws random numbers, let one thread do all: `torch.set_num_threads(1)`.
+
     Args:
         models: names for `load_model`, models, `Predictions`; as a mapping or as pairs, with the name that tables
             are to give them (several seeds of one recipe share one).
@@ -69,9 +72,6 @@ def evaluate(
         calibration: count confidences, too; not for a model with other classes than the data, and not for
             Mask2Former, whose scores are no logits.
         device: where models that are given by name run; by default a GPU where there is one.
-
-    A module of your own may keep something in itself while it computes, each thread has a copy of it; if it keeps it
-    elsewhere, or draws random numbers, let one thread do all: `torch.set_num_threads(1)`.
 
     Returns:
         The results on this data set of everything that the store holds. Of several processes the first one returns

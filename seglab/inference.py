@@ -107,10 +107,8 @@ def fused(model: SegModel) -> SegModel:
     with torch.no_grad():  # inference_mode would make weights that nothing but it can use
         try:
             before, pairs = _followed(deepcopy(model).eval(), images)
-        except (RuntimeError, ValueError):
-            return deepcopy(
-                model
-            ).eval()  # it takes no image of this size; or none at all, which it will say of a real one
+        except (RuntimeError, ValueError):  # it takes no image of this size, or none: a real one will tell
+            return deepcopy(model).eval()
         folded = deepcopy(model).eval()
         for conv, norm in pairs:
             both: tuple[Any, Any] = folded.get_submodule(conv), folded.get_submodule(norm)
