@@ -99,7 +99,7 @@ def colorize(mask: Array, classes: ClassSet) -> Array:
     Raises:
         ValueError: labels outside the class set; not a mask.
     """
-    labels = _labels(mask, classes)
+    labels = label_map(mask, classes)
     rgb = np.stack([np.asarray(_paint(m, classes)) for m in labels.reshape(-1, *labels.shape[-2:])]).reshape(
         *labels.shape, 3
     )
@@ -145,7 +145,7 @@ def overlay(
         first = picture.shape[0] == 3 and (picture.shape[-1] != 3 or isinstance(image, Tensor))
         pixels = np.ascontiguousarray(picture.cpu().numpy())
         size, mode = (pixels.shape[1:] if first else pixels.shape[:2]), "RGB"
-    labels = _labels(mask, classes)
+    labels = label_map(mask, classes)
     if labels.shape != size:
         raise ValueError(
             f"the mask is {labels.shape} and the image {size}; make the mask at the image's size, "
@@ -201,8 +201,12 @@ def outlines(mask: Array, width: int = 1) -> Array:
     return _like((highest != lowest).reshape(labels.shape), mask)
 
 
-def _labels(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
-    """A mask as contiguous uint8, every label checked against the class set."""
+def label_map(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
+    """A mask as contiguous uint8 (H, W) or (B, H, W).
+
+    Raises:
+        ValueError: not integers, another number of dimensions, or a label that is neither a class nor void.
+    """
     t = _as_torch(mask).cpu()
     if t.is_floating_point() or t.ndim not in (2, 3):
         raise ValueError(f"a mask is an integer array (H, W) or (B, H, W); got {t.dtype} {tuple(t.shape)}")

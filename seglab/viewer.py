@@ -26,7 +26,7 @@ from torch import Tensor
 from seglab import viz
 from seglab.classes import IGNORE_INDEX, ClassSet
 from seglab.files import Picture, to_image
-from seglab.masks import colorize
+from seglab.masks import colorize, label_map
 from seglab.metrics import iou_of_image
 from seglab.prediction import Prediction
 
@@ -48,17 +48,21 @@ def scene_data(
         target: integer (H,W), 255 is void.
 
     Raises:
-        ValueError: nothing to show, or a mask of another size than the image.
+        ValueError: nothing to show, a mask of another size than the image, or a label that is neither a class nor void.
     """
     picture = to_image(image)
     height, width = picture.shape[1:]
     layers = dict(masks) | ({} if target is None else {TARGET: target})
     if not layers:
         raise ValueError("nothing to show beside the image: give at least one mask, or a target")
-    labels = {name: np.ascontiguousarray(np.asarray(mask), np.uint8) for name, mask in layers.items()}
-    for name, mask in labels.items():
-        if mask.shape != (height, width):
-            raise ValueError(f"the mask of {name!r} is {mask.shape}, but the image {(height, width)}")
+    labels = {}
+    for name, mask in layers.items():
+        try:
+            labels[name] = label_map(mask, classes)
+        except ValueError as error:
+            raise ValueError(f"the mask of {name!r}: {error}") from None
+        if labels[name].shape != (height, width):
+            raise ValueError(f"the mask of {name!r} is {labels[name].shape}, but the image {(height, width)}")
     truth = None if target is None else labels[TARGET]
     return {
         "width": width, "height": height, "image": _data_url(picture), "alt": _words(labels, classes),

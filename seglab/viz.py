@@ -266,7 +266,8 @@ def numbers(
     """Small tables with the value in every cell, on one colour scale: a worked example, or a comparison.
 
     Args:
-        tables: title → float (rows, columns); NaN leaves a cell empty. A DataFrame brings the names of both.
+        tables: title → float (rows, columns); NaN leaves a cell empty. A DataFrame brings the names of both. Cells are
+            of one size in all of them.
         diverging: for values around 0; the scale is then symmetric.
         unit: what the values are, for the description.
         limits: lowest and highest value of the scale; by default those of the data.
@@ -276,7 +277,8 @@ def numbers(
     if diverging:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     named = [t for t in tables.values() if isinstance(t, pd.DataFrame)]
-    (rows, columns), margin = next(iter(planes.values())).shape, 1.0 if named else 0.1
+    rows, columns = (max(p.shape[axis] for p in planes.values()) for axis in (0, 1))
+    margin = 1.0 if named else 0.1
     cell = 0.6 if width == 0 else (width - margin * len(planes)) / columns / len(planes)
     height = rows * min(cell, 0.6) + (1.0 if named else 0.3)
     alt = "; ".join(f"{t}: {_in_words(p, tables[t], digits)}" for t, p in planes.items())
@@ -297,8 +299,8 @@ def numbers(
                 ax.text(x, y, text, ha="center", va="center", color="white" if dark else INK)
         table = tables[title]
         if isinstance(table, pd.DataFrame):
-            ax.set_xticks(range(columns), table.columns, rotation=35, ha="right", rotation_mode="anchor")
-            ax.set_yticks(range(rows), table.index)
+            ax.set_xticks(range(len(table.columns)), table.columns, rotation=35, ha="right", rotation_mode="anchor")
+            ax.set_yticks(range(len(table)), table.index)
         ax.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
         ax.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
         ax.grid(which="minor", color="white", linewidth=1.5)

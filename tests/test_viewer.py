@@ -77,6 +77,10 @@ def test_what_cannot_be_shown():
         scene_data(image, {}, STREET)
     with pytest.raises(ValueError, match=r"mask of 'good' is \(3, 6\), but the image \(4, 6\)"):
         scene_data(image, {"good": masks["good"][:3]}, STREET)
+    with pytest.raises(ValueError, match=r"mask of 'target': labels \[77\] are outside the 11 classes"):
+        scene_data(image, masks, STREET, np.full((4, 6), 77))
+    with pytest.raises(ValueError, match=r"mask of 'far': labels \[256\] are outside"):  # not 0, its last byte
+        scene_data(image, {"far": np.full((4, 6), 256)}, STREET)
 
 
 def test_a_static_picture_goes_along():

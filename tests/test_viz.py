@@ -182,6 +182,14 @@ def test_broken_labels_are_white():
     assert viz.label_colors(np.array([[3, 77, 255]]), STREET).tolist() == [[[128, 64, 128], [255, 255, 255], [0, 0, 0]]]
 
 
+def test_cells_of_all_tables_are_of_one_size():
+    narrow, wide = pd.DataFrame(np.eye(2), ["a", "b"], ["x", "y"]), pd.DataFrame(np.ones((1, 4)), ["c"], list("stuv"))
+    left, right = viz.numbers({"narrow": narrow, "wide": wide}).axes
+    assert left.get_xlim() == right.get_xlim() == (-0.5, 3.5)
+    assert left.get_ylim() == right.get_ylim() == (1.5, -0.5)
+    assert [label.get_text() for label in left.get_xticklabels()] == ["x", "y"]
+
+
 def test_nothing_to_show_is_an_error():
     with pytest.raises(ValueError, match="no pictures"):
         viz.pictures([])
