@@ -16,10 +16,7 @@ import nbformat
 import pandas as pd
 
 from seglab.notebooks import QUIET, SCENE, hide_paths, tags
-from seglab.viewer import SCENE as PLACE
-from seglab.viewer import Viewer, fragment
-from seglab.viewer import policy as viewer_policy
-from seglab.viewer import script as viewer_script
+from seglab.viewer import Viewer, document, fragment
 
 REPORT = "report"  # tag of the cells that make up the page
 
@@ -82,10 +79,8 @@ def to_html(nb: nbformat.NotebookNode, title: str) -> str:
     """The report cells of an executed notebook as a page. Whatever names hold, they are only text."""
     body = "\n".join(part for cell in nb.cells if REPORT in tags(cell) for part in _cell(cell))
     body, contents = _anchored(body)
-    lives = f'class="{PLACE}"' in body
-    script, policy = (viewer_script(), viewer_policy()) if lives else ("", _STILL)
     links = "".join(f'<a href="#{anchor}">{said}</a>' for anchor, said in contents.items())
-    return _PAGE.format(title=html.escape(title), style=_STYLE, links=links, body=body, policy=policy, script=script)
+    return document(title, f"<nav>{links}</nav>\n<main>\n{body}\n</main>", _STYLE)
 
 
 def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:
@@ -134,26 +129,6 @@ def _anchored(body: str) -> tuple[str, dict[str, str]]:
 
     return re.sub(r"<h2[^>]*>(.*?)</h2>", anchor, body, flags=re.DOTALL), contents
 
-
-_STILL = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<nav>{links}</nav>
-<main>
-{body}
-</main>
-{script}
-</body>
-</html>
-"""
 
 _STYLE = """
 :root { --ink: #1f2933; --soft: #62707d; --line: #e4e8ec; --accent: #30638e; --paper: #ffffff; }

@@ -162,9 +162,7 @@ class Viewer(anywidget.AnyWidget):
 
     def to_html(self, title: str = "seglab") -> str:
         """The viewer as a page: one file, which needs neither a kernel nor a network."""
-        return _PAGE.format(
-            title=html.escape(title), body=fragment(self.data, self.state), script=script(), policy=policy()
-        )
+        return document(title, fragment(self.data, self.state), _STYLE)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """As a widget; and as a picture, for pages that show no widgets."""
@@ -220,20 +218,24 @@ def _unpacked(layer: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
 
 
 def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
-    """A place in a page, which `script` fills. Whatever names hold, they are only text."""
+    """A place in a page, which the viewer's script fills. Whatever names hold, they are only text."""
     told = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
     return f'<div class="{SCENE}"><script type="application/json">{told}</script></div>'
 
 
-def script() -> str:
-    """`viewer.js`, and what lets it fill every scene of the page: an element for the end of the page."""
-    return f'<script type="module">{_source()}</script>'
+def document(title: str, body: str, style: str) -> str:
+    """A page that needs nothing else: what it may do (Content-Security-Policy) is to run one script, the viewer's.
 
-
-def policy() -> str:
-    """What such a page may do (Content-Security-Policy): run this one script, and fetch nothing."""
-    mark = base64.b64encode(hashlib.sha256(_source().encode()).digest()).decode()
-    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{mark}'"
+    Args:
+        title: as text.
+        body, style: as HTML and CSS; a body without scenes brings no script, and may run none.
+    """
+    script = _source() if f'class="{SCENE}"' in body else ""
+    mark = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _DOCUMENT.format(
+        title=html.escape(title), body=body, style=style, runs=f"'sha256-{mark}'" if script else "'none'",
+        script=f'<script type="module">{script}</script>' if script else "",
+    )  # fmt: skip
 
 
 def _source() -> str:
@@ -251,15 +253,19 @@ for (const place of document.querySelectorAll(".seglab-scene")) {
 }
 """
 
-_PAGE = """<!DOCTYPE html>
+_STYLE = """
+body { margin: 1rem; max-width: 75rem; }
+@media (prefers-color-scheme: dark) { body { background: #161b20; } }
+"""
+_DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {runs}">
 <title>{title}</title>
-<style>body {{ margin: 1rem; max-width: 75rem; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #161b20; }} }}</style>
+<style>{style}</style>
 </head>
 <body>
 {body}

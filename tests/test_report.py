@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import numpy as np
@@ -23,7 +25,7 @@ from seglab.classes import ClassSet
 from seglab.palette import voc_colors
 from seglab.report import Data, Plan
 from seglab.store import read
-from seglab.viewer import policy, script, view
+from seglab.viewer import SCRIPT, document, view
 from seglab.weights import zoo_dir
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -193,8 +195,11 @@ def assert_harmless(text):
     elements = Elements(text).found
     kinds = [attributes.get("type") for tag, attributes in elements if tag == "script"]
     assert [kind for kind in kinds if kind != "application/json"] == ["module"]
-    assert script() in text
-    assert f'content="{policy()}"' in text
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+    assert script.startswith(SCRIPT.read_text(encoding="utf-8"))
+    mark = b64encode(sha256(script.encode()).digest()).decode()
+    (policy,) = [a["content"] for tag, a in elements if tag == "meta" and "http-equiv" in a]
+    assert policy == f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'sha256-{mark}'"
     assert not {"iframe", "object", "embed", "link", "b"} & {tag for tag, _ in elements}
     for tag, attributes in elements:
         assert not [name for name in attributes if name.startswith("on")], tag
@@ -210,6 +215,12 @@ def test_the_page_needs_nothing_and_runs_nothing(written):
     assert "How to be misled" not in text  # a lesson
     assert text.count("<figure>") > 8
     assert str(written.parent) not in text
+
+
+def test_a_page_without_scenes_runs_no_script():
+    assert "script-src 'none'" in (text := document("<still>", "<p>nothing moves</p>", ""))
+    assert "<script" not in text
+    assert "<title>&lt;still&gt;</title>" in text
 
 
 def test_hostile_names_do_no_harm(tmp_path):
