@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from seglab.lab import numbered
 from seglab.places import share_dir
-from seglab.system import GB, accelerator, here, installed, requirements, tested_versions
+from seglab.system import GB, accelerator, here, installed, memory, requirements, tested_versions
 
 INSTALL = "Run `make setup` in the project's folder; without make: python -m pip install -c constraints.txt -e ."
 
@@ -93,13 +93,11 @@ def _torch() -> list[Finding]:
 
 
 def _room() -> list[Finding]:
-    import psutil
-
-    memory, disk = psutil.virtual_memory().total / GB, shutil.disk_usage(here()).free / GB
-    sentence = f"{memory:.0f} GB of memory, {disk:.0f} GB of free disk."
+    total, disk = memory()[0] / GB, shutil.disk_usage(here()).free / GB
+    sentence = f"{total:.0f} GB of memory, {disk:.0f} GB of free disk."
     if disk < 2:
         return [Finding("error", sentence, f"Free 2 GB on the disk of {here()}: data sets and weights need room.")]
-    if memory < 4:
+    if total < 4:
         return [Finding("warning", sentence, "Close other programs while the notebooks that train are running.")]
     return [Finding("ok", sentence)]
 

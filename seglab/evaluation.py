@@ -19,7 +19,6 @@ from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
-import psutil
 import torch
 from tqdm.auto import tqdm
 
@@ -31,7 +30,7 @@ from seglab.judges import Judge, ModelJudge, Options, Predictions, Row, StoredJu
 from seglab.models import load_model
 from seglab.results import Results
 from seglab.store import Store
-from seglab.system import code_version
+from seglab.system import code_version, memory
 
 SIZES = ("original", "model")
 PATIENCE = 120.0  # seconds without a new image of another process, after which nobody waits for it any more
@@ -147,7 +146,7 @@ def _judged(judge: Judge, dataset: SegmentationDataset, batches: Sequence[range]
 
 def _side_by_side(peak_bytes: int) -> int:
     """How many batches that take so much memory are judged at once: as many as there are threads, in half of it."""
-    return max(1, min(torch.get_num_threads(), psutil.virtual_memory().available // 2 // max(peak_bytes, 1)))
+    return max(1, min(torch.get_num_threads(), memory()[1] // 2 // max(peak_bytes, 1)))
 
 
 def _under_way(work: Callable[[Item], Made], items: Sequence[Item], at_once: int) -> Iterator[Made]:

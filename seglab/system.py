@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GB = 1024**3
+GROUPS = Path("/sys/fs/cgroup")  # where Linux says what a container may take, in either version of control groups
+LIMITS = ("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
@@ -78,9 +81,27 @@ def tested_versions() -> dict[str, str]:
     return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
 
 
+def memory() -> tuple[int, int]:
+    """Bytes of memory, and how many of them are free: the container's, where it is given less than its machine has.
+
+    Cached files count as free, as the system drops them when memory is asked for.
+    """
+    import psutil
+
+    whole = psutil.virtual_memory()
+    total, free = whole.total, whole.available
+    for most, used in LIMITS:
+        with suppress(OSError, ValueError):  # the other version; or "max", which is no limit
+            limit = int((GROUPS / most).read_text())
+            kinds = dict(line.split() for line in (GROUPS / most).with_name("memory.stat").read_text().splitlines())
+            cached = kinds.get("total_inactive_file") or kinds["inactive_file"]
+            left = limit - int((GROUPS / used).read_text()) + int(cached)
+            total, free = min(total, limit), min(free, left)
+    return total, max(free, 0)
+
+
 def machine() -> dict[str, object]:
     """What computes here: system, processor, threads, memory, accelerator, free disk. JSON-ready."""
-    import psutil
     import torch
 
     return {
@@ -89,7 +110,7 @@ def machine() -> dict[str, object]:
         "cpu": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "memory_gb": round(psutil.virtual_memory().total / GB, 1),
+        "memory_gb": round(memory()[0] / GB, 1),
         "accelerator": accelerator(),
         "free_disk_gb": round(shutil.disk_usage(here()).free / GB, 1),
     }

@@ -7,6 +7,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import psutil
 import pytest
 from packaging.requirements import Requirement
 from typer.testing import CliRunner
@@ -29,6 +30,28 @@ def test_all_is_well_here():
     assert "✗" not in done.stdout
     assert f"Python {sys.version.split()[0]}" in done.stdout
     assert "toytown (drawn)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "cached"),
+    [
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_memory_is_that_of_the_container(tmp_path, monkeypatch, limit, used, cached):
+    monkeypatch.setattr(system, "GROUPS", tmp_path)
+    machine = psutil.virtual_memory().total
+    assert system.memory()[0] == machine
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).with_name("memory.stat").write_text(f"anon 5\n{cached} 1000\n")
+    (tmp_path / used).write_text("400000\n")
+    for allowed, expected in (("500000\n", (500_000, 101_000)), ("300000\n", (300_000, 0))):
+        (tmp_path / limit).write_text(allowed)
+        assert system.memory() == expected
+    for unlimited in ("max\n", "9223372036854771712\n"):
+        (tmp_path / limit).write_text(unlimited)
+        assert system.memory()[0] == machine
 
 
 def test_help_is_light():

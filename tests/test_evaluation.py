@@ -15,7 +15,6 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -343,7 +342,7 @@ def test_as_many_side_by_side_as_there_is_memory_for(monkeypatch):
     peak = evaluation.ModelJudge("", model, (120, 160), evaluation.Options(), STREET).peak_bytes
     assert peak > 120 * 160 * 4 * 11
     for free, expected in ((100 * peak, 3), (4.5 * peak, 2), (peak / 2, 1)):
-        monkeypatch.setattr(evaluation.psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=int(free)))
+        monkeypatch.setattr(evaluation, "memory", lambda free=free: (0, int(free)))
         most = 0
         evaluate(model, town(9))
         assert most == expected
