@@ -33,10 +33,12 @@ def _prepare() -> None:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """What a ValueError says is meant for the reader: show that, without a traceback."""
+    """What a ValueError says is meant for the reader, and what the system says of a file: without a traceback."""
     try:
         yield
-    except (ValueError, FileNotFoundError) as error:
+    except BrokenPipeError:  # somebody has read enough
+        raise
+    except (ValueError, OSError) as error:
         typer.echo(f"{typer.style('✗', fg='red')} {error}", err=True)
         raise typer.Exit(1) from None
 
@@ -131,6 +133,8 @@ def fetch(
     from seglab.download import human
 
     with _plain_errors():
+        if source and to:
+            raise ValueError("--from takes weights out of a folder and --to puts them into one; say one of them")
         if source:
             for label in carry.unpack(source, names or ()):
                 typer.echo(f"{label} is here")
@@ -252,37 +256,20 @@ def predict(
 ) -> None:
     """Segment photographs: for each a mask of class indices, an overlay, and rows of a table.
 
-    A picture that cannot be used is named and left out.
+    A picture that cannot be used is named and left out. What an interrupted call has finished is not done again.
     """
-    import pandas as pd
-    from PIL import Image
-    from tqdm.auto import tqdm
-
-    from seglab.files import image_paths, write_mask
-    from seglab.masks import overlay
+    from seglab.files import image_paths
     from seglab.models import load_model
-    from seglab.prediction import predict as look
+    from seglab.segmented import segment
 
-    tables, problems = {}, []
     with _plain_errors():
         paths = image_paths(photos)
         net = load_model(model, device=device)
         typer.echo(f"{net.label} knows {len(net.classes)} classes and nothing else: {', '.join(net.classes.names)}")
-        out.mkdir(parents=True, exist_ok=True)
-        for path in tqdm(paths, unit="image", disable=len(paths) == 1):
-            try:
-                p = look(net, path, tile=tile, precision=precision)
-            except ValueError as error:
-                problems.append(str(error))
-                continue
-            write_mask(out / f"{path.stem}_mask.png", p.mask, p.classes)
-            painted = overlay(p.image, p.mask, p.classes, alpha)
-            Image.fromarray(painted.permute(1, 2, 0).numpy()).save(out / f"{path.stem}_overlay.png")
-            tables[path.name] = p.table()
-        if tables:
-            table = pd.concat(tables, names=["image"])
-            table.to_csv(out / "table.csv", float_format="%.4f", lineterminator="\n")
-            typer.echo(table.round(3).to_string() if len(table) <= 40 else f"{len(tables)} images")
+        table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha)
+        if len(table):
+            images = table.index.get_level_values("image").nunique()
+            typer.echo(table.round(3).to_string() if len(table) <= 40 else f"{images} images")
             typer.echo(f"masks, overlays and table.csv are in {out}")
         if problems:
             raise ValueError("\n".join(problems))

@@ -213,9 +213,10 @@ class PlainModel(SegModel):
         named = isinstance(output, Mapping) and "out" in output
         main = output["out"] if named else getattr(output, "logits", output)
         aux = output.get("aux") if named and self.training else None
-        if not isinstance(main, Tensor) or main.ndim != 4 or main.shape[1] != len(self.classes):
+        asked = len(images), len(self.classes)
+        if not isinstance(main, Tensor) or main.ndim != 4 or main.shape[:2] != asked or not main.numel():
             found = tuple(main.shape) if isinstance(main, Tensor) else type(main).__name__
-            raise ValueError(f"expected scores (B,{len(self.classes)},h',w') from {self.spec.title}, got {found}")
+            raise ValueError(f"expected scores ({asked[0]},{asked[1]},h',w') from {self.spec.title}, got {found}")
         rows = math.ceil(height * main.shape[-2] / padded.shape[-2])
         columns = math.ceil(width * main.shape[-1] / padded.shape[-1])
         return main[..., :rows, :columns], aux if aux is None else aux[..., :rows, :columns]

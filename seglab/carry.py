@@ -61,7 +61,14 @@ def read_index(folder: Path) -> Index:
     path = folder / INDEX
     if not path.is_file():
         raise ValueError(f"{path} is missing; such a folder is made by: seglab fetch MODEL --to {folder}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        sound = all({"path", "sha256"} <= entry.keys() for entries in index.values() for entry in entries)
+    except (ValueError, AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise ValueError(f"{path} is damaged; make the folder again: seglab fetch MODEL --to {folder}")
+    return dict(index)
 
 
 def _pack(path: Path, folder: Path) -> dict[str, Any]:

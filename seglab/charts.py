@@ -131,13 +131,16 @@ def lines(
     table: pd.DataFrame, xlabel: str, ylabel: str, width: float = 7.5, height: float = 3.2,
     classes: ClassSet | None = None,
 ) -> Figure:  # fmt: skip
-    """One line a column over the index; a column named after one of `classes` has its colour."""
+    """One line a column over the index, its points marked where they are few.
+
+    A column named after one of `classes` has its colour.
+    """
     colors = dict(zip(classes.names, classes.palette / 255, strict=False)) if classes else {}
     ends = {c: s.dropna() for c, s in table.items()}
     said = "; ".join(f"{c} from {s.iloc[0]:.3g} to {s.iloc[-1]:.3g}" for c, s in ends.items() if len(s))
     fig, ax = figure(width, height, f"{ylabel} over {xlabel}: {said}.")
     for name, column in table.items():
-        ax.plot(table.index, column, label=str(name), color=colors.get(str(name)))
+        ax.plot(table.index, column, label=str(name), color=colors.get(str(name)), marker="o" if len(table) < 9 else "")
     if pd.api.types.is_integer_dtype(table.index):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel=xlabel, ylabel=ylabel)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seglab.adapters import SegModel
 from seglab.classes import ClassSet
+from seglab.files import replacing
 
 
 def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: Any) -> None:
@@ -33,10 +34,8 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
     known = {"model": model.spec.name, "classes": class_set_fields(model.classes), "aux": has_aux, "norm": model.norm}
     # One key: safetensors writes several in an arbitrary order, and the same weights would get another hash each time.
     metadata = {"seglab": json.dumps(facts | known, sort_keys=True)}
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    save_file(state, unfinished, metadata)
-    unfinished.replace(path)  # killed at any moment, this leaves the old checkpoint or the new one
+    with replacing(Path(path)) as unfinished:
+        save_file(state, unfinished, metadata)
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -50,8 +49,10 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["seglab"])
+            if missing := [key for key in ("model", "classes") if key not in facts]:
+                raise KeyError(missing[0])
             return facts, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError) as error:
+    except (SafetensorError, KeyError, ValueError) as error:
         raise ValueError(f"{str(path)!r} is not a checkpoint of seglab: {error}") from None
 
 

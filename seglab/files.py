@@ -5,7 +5,8 @@ indices, never as colours. Whatever cannot be read faithfully is refused with a 
 file, what was found and what to do.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from io import BytesIO
 from pathlib import Path
@@ -15,11 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from seglab.classes import IGNORE_INDEX, ClassSet
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+# Also of files that only some installations of Pillow read: to be named and left out is better than to be overlooked.
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".heic", ".heif"}
+)
 Source = str | Path | Image.Image | bytes
 Picture = Source | NDArray[Any] | Tensor
 
@@ -63,11 +68,13 @@ def to_image(picture: Picture) -> Tensor:
     """
     if isinstance(picture, str | Path | Image.Image | bytes):
         return read_image(picture)
-    array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
-    if array.dtype not in (np.uint8, np.uint16):
+    held = picture.detach().cpu() if isinstance(picture, Tensor) else np.asarray(picture)
+    if str(held.dtype).removeprefix("torch.").lstrip("<>") not in ("uint8", "uint16", "u2"):
         raise ValueError(
-            f"the image is {array.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).round())"
+            f"the image is {held.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).round(), then"
+            f" {'.byte()' if isinstance(picture, Tensor) else '.astype(np.uint8)'})"
         )
+    array = np.asarray(held)
     if array.ndim == 3:
         first, last = (array.shape[k] in (1, 3, 4) for k in (0, 2))
         if first and (isinstance(picture, Tensor) or not last):
@@ -75,7 +82,7 @@ def to_image(picture: Picture) -> Tensor:
         array = array[..., 0] if array.shape[-1] == 1 else array
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4))):
         raise ValueError(f"the image has shape {tuple(picture.shape)}; expected (H,W,3), (3,H,W) or (H,W)")
-    if array.dtype == np.uint16:
+    if array.dtype.itemsize == 2:
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return read_image(Image.fromarray(np.ascontiguousarray(array)))
 
@@ -95,8 +102,9 @@ def image_paths(given: Iterable[str | Path]) -> list[Path]:
             raise ValueError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
         paths += inside
     stems = [path.stem for path in paths]
-    if twice := {stem for stem in stems if stems.count(stem) > 1}:
-        raise ValueError(f"several pictures are named {sorted(twice)[0]!r}; their results would overwrite each other")
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        where = ", ".join(str(path) for path in paths if path.stem == twice[0])
+        raise ValueError(f"several pictures are named {twice[0]!r} ({where}); their results would overwrite each other")
     return paths
 
 
@@ -130,11 +138,26 @@ def slug(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._" else "-" for c in text).strip("-.") or "data"
 
 
-def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet) -> None:
-    """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette: `read_mask` gives it back."""
+def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet, about: str = "") -> None:
+    """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette: `read_mask` gives it back.
+
+    Args:
+        about: how it was made; the file keeps it beside its pixels, as the text "seglab".
+    """
     image = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
     image.putpalette(classes.palette.tobytes())
-    image.save(path, format="PNG")
+    texts = PngInfo()
+    if about:
+        texts.add_text("seglab", about)
+    image.save(path, format="PNG", pnginfo=texts)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what is to lie at `path`. Killed at any moment, this leaves the old file or the new one."""
+    unfinished = path.with_name(path.name + ".part")
+    yield unfinished
+    unfinished.replace(path)
 
 
 def mask_from_colors(source: Source, classes: ClassSet) -> Tensor:
@@ -246,7 +269,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        siblings = [p.name for p in path.parent.iterdir() if p.exists()] if path.parent.is_dir() else []
         near = get_close_matches(path.name, siblings, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; the folder is {path.parent.resolve()}"
         raise ValueError(f"{path}: no such file{hint}") from None
@@ -260,6 +283,8 @@ def _to_8_bits(image: Image.Image, name: str) -> Image.Image:
     low, high = values.min(), values.max()
     if not np.issubdtype(values.dtype, np.integer) or low < 0 or high > 65535:
         raise ValueError(f"{name}: values from {low} to {high} ({values.dtype}); save it with 8 or 16 bits a channel")
+    if values.dtype.itemsize > 2 and 0 < high < 256:
+        raise ValueError(f"{name}: values from {low} to {high} in 32 bits; save it with 8 bits, or it would be black")
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 

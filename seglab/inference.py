@@ -18,6 +18,7 @@ from seglab.errors import unknown
 from seglab.transforms import IMAGENET_MEAN, IMAGENET_STD
 
 PRECISIONS = ("float32", "bfloat16")
+LONGEST = 40  # times as long as wide; a line of pixels, its width brought to hundreds, would be millions long
 
 
 def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
@@ -27,12 +28,20 @@ def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
         size: (H, W) of the image.
         short: None leaves the image as it is.
 
+    Raises:
+        ValueError: the image is more than 40 times as long as wide.
+
     >>> network_size((375, 500), 520)
     (520, 693)
     """
     height, width = size
     if short is None or short == min(size):
         return height, width
+    if max(size) > LONGEST * min(size):
+        raise ValueError(
+            f"an image of {height} × {width} pixels is too long: at the model's size it would be {short} wide and"
+            f" {short * max(size) // min(size)} long; cut it into pieces at most {LONGEST} times as long as wide"
+        )
     long = int(short * max(size) / min(size))  # cut off, as torchvision does
     return (short, long) if height <= width else (long, short)
 
@@ -52,7 +61,7 @@ class Quick:
             raise unknown("precision", precision, PRECISIONS)
         self.precision = precision
         self.model = fused(model).to(memory_format=torch.channels_last)
-        self.device = device_of(model)
+        self.device, self.dtype = device_of(model), _dtype_of(model)
         self.short = model.short
 
     def twin(self) -> "Quick":
@@ -75,7 +84,7 @@ class Quick:
         size = self.size_of(images)
         if size != tuple(images.shape[-2:]):
             images = F.resize(images, list(size), antialias=True)
-        batch = _normalized(images)
+        batch = _normalized(images).to(self.dtype)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             scores = self.model(batch)
         return scores.float()
@@ -84,6 +93,11 @@ class Quick:
 def device_of(module: nn.Module) -> torch.device:
     """Where its weights are; the CPU for one that has none."""
     return next(chain(module.parameters(), module.buffers()), torch.empty(0)).device
+
+
+def _dtype_of(module: nn.Module) -> torch.dtype:
+    """That of its weights, as `model.half()` may have left them."""
+    return next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), torch.float32)
 
 
 def _normalized(images: Tensor) -> Tensor:
@@ -102,20 +116,31 @@ def fused(model: SegModel) -> SegModel:
 
     w' = w · γ/√(σ²+ε) and b' = (b − μ) · γ/√(σ²+ε) + β. Which follow one is seen in a forward pass; where a
     convolution's output is used by anything else as well, the copy would differ, and the model is left unfused.
+
+    Raises:
+        ValueError: the model cannot be copied, since it keeps something that has no copy.
     """
-    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device_of(model))
+    try:
+        own = deepcopy(model).eval()
+    except Exception as error:  # a lock, a tensor with its gradient's history, …
+        raise ValueError(
+            f"{model.label} cannot be copied, and what predicts is a copy: {error}. Does a module keep what it computed"
+            " in training, or a lock? Let it forget that first"
+        ) from error
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = images.to(device_of(model), _dtype_of(model))
     with torch.no_grad():  # inference_mode would make weights that nothing but it can use
         try:
-            before, pairs = _followed(deepcopy(model).eval(), images)
-        except (RuntimeError, ValueError):  # it takes no image of this size, or none: a real one will tell
-            return deepcopy(model).eval()
-        folded = deepcopy(model).eval()
+            before, pairs = _followed(deepcopy(own), images)
+        except Exception:  # it takes no image of this size, or none: a real one will tell
+            return own
+        folded = deepcopy(own)
         for conv, norm in pairs:
             both: tuple[Any, Any] = folded.get_submodule(conv), folded.get_submodule(norm)
             _set(folded, conv, fuse_conv_bn_eval(*both))
             _set(folded, norm, nn.Identity())
         apart = (deepcopy(folded)(images) - before).abs().max()  # a copy: what a module keeps of a pass must not travel
-    return folded if apart <= 1e-3 * before.abs().max() else deepcopy(model).eval()
+    return folded if apart <= 1e-3 * before.abs().max() else own
 
 
 def _followed(model: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:

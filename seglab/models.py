@@ -241,11 +241,11 @@ def load_model(
     Published weights that are not here yet are fetched by the library that publishes them (see `hub`).
 
     Raises:
-        ValueError: there is no such model, weights, class set or kind of norm; the model has no auxiliary head; the
-            checkpoint is of another model; published weights are not here and cannot be fetched.
+        ValueError: there is no such model, weights, class set, kind of norm or device; the model has no auxiliary
+            head; the checkpoint is of another model; published weights are not here and cannot be fetched.
     """
     facts: dict[str, Any]
-    wanted = None if classes is None else class_set(classes)  # before anything is fetched
+    wanted, place = None if classes is None else class_set(classes), _place(device)  # before anything is fetched
     if str(name).endswith(".safetensors"):
         if weights not in (DEFAULT, None):
             raise ValueError(f"{name} brings its own weights; leave out weights={str(weights)!r}")
@@ -279,7 +279,17 @@ def load_model(
         else:
             fill(model.backbone, state, fresh_head=False)
             model.await_training()
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+    return model.to(place).eval()
+
+
+def _place(device: str | torch.device | None) -> torch.device:
+    """The device that is meant, which can be used here."""
+    there_are = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    there_are += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        return torch.empty(0, device=device or ("cuda" if torch.cuda.is_available() else "cpu")).device
+    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        raise ValueError(f"device {str(device)!r} cannot be used here; there are {', '.join(there_are)}") from error
 
 
 def row(name: str) -> ModelSpec:

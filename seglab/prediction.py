@@ -19,7 +19,8 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from seglab.adapters import Mask2FormerModel, SegModel
@@ -179,7 +180,7 @@ def predict(
     *,
     precision: str = "float32",
     tile: tuple[int, int] | None = None,
-    overlap: int = 64,
+    overlap: int | None = None,
     device: str | torch.device | None = None,
 ) -> Prediction:
     """What a model says of an image.
@@ -194,12 +195,19 @@ def predict(
         tile: (H, W) of pieces that are looked at one by one, for an image in which objects would become too small if
             it were brought to the model's size. By default the whole image at once.
         overlap: pixels that neighbouring tiles share at least; there the scores of both count, the more the nearer
-            to the middle of a tile.
+            to the middle of a tile. By default 64, and at most a quarter of a tile's shorter side.
         device: where a model given by name runs; by default a GPU where there is one.
 
     Raises:
-        ValueError: an image that cannot be read; tiles that do not fit together; what `load_model` refuses.
+        ValueError: an image that cannot be read, or is far too long; tiles that do not fit together; scores that are
+            no numbers; a module that is not wrapped; what `load_model` refuses.
+
+    A wrapped module that keeps something while it computes is for one thread. Its weights and settings may change
+    between calls; hooks do not count.
     """
+    if isinstance(model, nn.Module) and not isinstance(model, SegModel):
+        own = type(model).__name__
+        raise ValueError(f"{own} is a module of your own: predict(seglab.adapters.wrap(it, classes), image)")
     if not isinstance(model, SegModel):
         model = load_model(model, device=device)
     return next(predictions(model, [image], precision=precision, tile=tile, overlap=overlap))
@@ -212,26 +220,46 @@ def predictions(
     precision: str = "float32",
     batch: int | None = None,
     tile: tuple[int, int] | None = None,
-    overlap: int = 64,
+    overlap: int | None = None,
 ) -> Iterator[Prediction]:
     """What a model says of many images, one after the other: memory does not grow with their number.
+
+    One that cannot be read raises its error in its turn, after what was said of those before it.
 
     Args:
         batch: images, or tiles, of one size that go through the network at once; by default 8, and on a CPU one, since
             the maps of several do not fit into its caches. The others are as for `predict`.
     """
+    if isinstance(images, str | Path | bytes | Image.Image) or getattr(images, "ndim", 4) < 4:
+        raise ValueError("expected several images, as [image] or a batch (B,3,H,W); of a single one tells predict")
     quick, coming = _quick(model, precision), iter(images)
     if batch is None:
         batch = 1 if quick.device.type == "cpu" else 8
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
-    while several := [to_image(picture) for picture in islice(coming, batch)]:
+    while True:
+        several, problem = _several(coming, batch)
         for _, same in groupby(several, key=lambda image: image.shape):
             yield from _predict(quick, model, list(same), tile, overlap, batch)
+        if problem:
+            raise problem
+        if len(several) < batch:
+            return
+
+
+def _several(coming: Iterator[Picture], count: int) -> tuple[list[Tensor], Exception | None]:
+    """The next images, and what is wrong with the one after them."""
+    read: list[Tensor] = []
+    try:
+        for picture in islice(coming, count):
+            read.append(to_image(picture))
+    except Exception as error:
+        return read, error
+    return read, None
 
 
 def _predict(
-    quick: Quick, model: SegModel, images: list[Tensor], tile: tuple[int, int] | None, overlap: int, batch: int
+    quick: Quick, model: SegModel, images: list[Tensor], tile: tuple[int, int] | None, overlap: int | None, batch: int
 ) -> list[Prediction]:
     """Images of one size."""
     start = perf_counter()
@@ -239,6 +267,8 @@ def _predict(
     places = [(0, 0, height, width)] if tile is None else tiles((height, width), tile, overlap)
     pieces = [image[:, top : top + h, left : left + w] for image in images for top, left, h, w in places]
     grids = [g for i in range(0, len(pieces), batch) for g in quick(torch.stack(pieces[i : i + batch])).cpu()]
+    if not all(grid.isfinite().all() for grid in grids):
+        raise ValueError(f"{model.label} gives scores that are NaN or infinite")
     seconds = (perf_counter() - start) / len(images)
     logits = not isinstance(model, Mask2FormerModel)
     parts = [tuple(Tile(*place, grid) for place, grid in zip(places, grids[i:], strict=False))
@@ -247,11 +277,14 @@ def _predict(
             for image, part in zip(images, parts, strict=True)]  # fmt: skip
 
 
-def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> list[tuple[int, int, int, int]]:
+def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int | None = None) -> list[tuple[int, int, int, int]]:
     """How an image is cut: (top, left, height, width) of equal tiles that cover it and share at least `overlap`."""
+    if min(tile) < 1:
+        raise ValueError(f"tile={tile}; expected a height and a width in pixels")
+    overlap = min(64, min(tile) // 4) if overlap is None else overlap
+    if not 0 <= overlap <= min(tile) // 2:
+        raise ValueError(f"overlap={overlap} of tiles of {tile[0]} × {tile[1]}; expected at most half of a side")
     height, width = (min(whole, part) for whole, part in zip(size, tile, strict=True))
-    if not 0 <= overlap < min(tile):
-        raise ValueError(f"overlap={overlap} of tiles of {tile[0]} × {tile[1]}; expected less than a side")
     return [(top, left, height, width) for top in _starts(size[0], height, overlap)
             for left in _starts(size[1], width, overlap)]  # fmt: skip
 
@@ -263,9 +296,13 @@ def _starts(whole: int, part: int, overlap: int) -> list[int]:
 
 
 def _quick(model: SegModel, precision: str) -> Quick:
-    """The model on the fast path; made anew when its weights have changed."""
+    """The model on the fast path; made anew when its weights or settings have changed."""
     state = [*model.parameters(), *model.buffers()]
-    mark = precision, model.short, device_of(model), sum(t._version for t in state), [t.data_ptr() for t in state]
-    if model not in _QUICK or _QUICK[model][0] != mark:
-        _QUICK[model] = mark, Quick(model, precision)
-    return _QUICK[model][1]
+    # Whoever writes through `.data` or NumPy leaves the version of a tensor as it was; its sum tells.
+    told = [(t.data_ptr(), 0 if t.is_inference() else t._version, float(t.detach().sum())) for t in state]
+    mark = precision, model.short, device_of(model), repr(model), told
+    known, quick = _QUICK.get(model, (None, None))
+    if quick is None or known != mark:
+        quick = Quick(model, precision)
+        _QUICK[model] = mark, quick
+    return quick

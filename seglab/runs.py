@@ -9,7 +9,7 @@ state.pt                             how far it has come; replaced in one step a
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from seglab.adapters import SegModel
 from seglab.checkpoints import read_checkpoint, save_model
 from seglab.data import SegmentationDataset
 from seglab.errors import differences
+from seglab.files import replacing
 
 Row = dict[str, float]  # of the history
 
@@ -88,14 +89,17 @@ class Run:
         facts: dict[str, Any] = {"run": self.identity, "epoch": len(rows), "val": _json_row(rows[-1], "seconds")}
         for name in ("best", "last") if better else ("last",):
             save_model(state.kept, self.folder / f"{name}.safetensors", **facts)
-        _replace(self.folder / "history.csv", lambda path: table(rows).to_csv(path, lineterminator="\n"))
+        with replacing(self.folder / "history.csv") as path:
+            table(rows).to_csv(path, lineterminator="\n")
         best = max(rows, key=lambda row: row["miou"])
         run = {"run": self.identity, "epochs_done": len(rows), "minutes": sum(row["seconds"] for row in rows) / 60,
                "best": _json_row(best), "machine": _machine()}  # fmt: skip
-        _replace(self.folder / "run.json", lambda path: path.write_text(json.dumps(run, indent=2) + "\n"))
+        with replacing(self.folder / "run.json") as path:
+            path.write_text(json.dumps(run, indent=2) + "\n")
         # Last: killed before this line, the epoch is repeated and gives the same files again.
         saved = state.dump() | {"rows": rows, "identity": json.dumps(self.identity)}
-        _replace(self.folder / "state.pt", lambda path: torch.save(saved, path))
+        with replacing(self.folder / "state.pt") as path:
+            torch.save(saved, path)
 
     def best(self) -> dict[str, Tensor]:
         """The best weights, for `model.load_state_dict`."""
@@ -119,13 +123,6 @@ def _named(dataset: SegmentationDataset) -> str:
 def table(rows: list[Row]) -> pd.DataFrame:
     """The history as a DataFrame, one row an epoch, counted from 1."""
     return pd.DataFrame(rows).set_index("epoch")
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Killed at any moment, this leaves the old file or the new one."""
-    unfinished = path.with_name(path.name + ".part")
-    write(unfinished)
-    unfinished.replace(path)
 
 
 def _json_row(row: Row, *without: str) -> dict[str, float | None]:

@@ -705,7 +705,7 @@ def test_what_cannot_be_evaluated(tmp_path):
         ([noisy(), Path("nowhere.safetensors")], "there is no checkpoint 'nowhere.safetensors'"),
         ([noisy(), Predictions(tmp_path, "street")], r"val-20000\.png is missing"),
         (Predictions(tmp_path, "streets"), "unknown class set 'streets'"),
-        (wrap(UNet(5, 4), "street"), r"expected scores \(B,11,h',w'\) from UNet, got \(1, 5, 120, 160\)"),
+        (wrap(UNet(5, 4), "street"), r"expected scores \(1,11,h',w'\) from UNet, got \(1, 5, 120, 160\)"),
     ):
         with pytest.raises(ValueError, match=words):
             evaluate(models, ds, path)

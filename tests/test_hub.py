@@ -489,6 +489,16 @@ def test_an_index_that_leads_out_is_refused(caches, server, monkeypatch, tmp_pat
         carry.unpack(stick)
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": [{"bytes": 3}]}', '["a"]'])
+def test_a_damaged_index_is_named(tmp_path, text):
+    (tmp_path / "index.json").write_text(text)
+    run = CliRunner().invoke(app, ["fetch", "--from", str(tmp_path)])
+    assert run.exit_code == 1
+    assert "index.json is damaged; make the folder again" in run.stderr
+    run = CliRunner().invoke(app, ["fetch", LRASPP, "--from", str(tmp_path), "--to", str(tmp_path)])
+    assert "say one of them" in run.stderr
+
+
 def test_what_a_folder_does_not_hold(caches, server, monkeypatch, tmp_path, lraspp):
     stick = packed(server, monkeypatch, tmp_path, lraspp)
     with pytest.raises(ValueError, match=f"'segformer_b0:ade20k'. Known: {LRASPP}:coco"):

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -387,6 +388,10 @@ def test_checkpoints_that_do_not_fit(made, tmp_path):
     path.write_bytes(b"no tensors")
     with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
         load_model(path)
+    for told in ({}, {"seglab": "no JSON"}, {"seglab": '{"model": "unet_mini"}'}):
+        save_file({"a": torch.zeros(1)}, path, told)
+        with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
+            load_model(path)
 
 
 @pytest.mark.parametrize("name", CLASS_SETS)
@@ -424,5 +429,5 @@ def test_wrap(made):
     assert len(boxed.backbone_parameters()) == 2
     main = cross_entropy(boxed(images), target)
     torch.testing.assert_close(boxed.train().loss(images, target, cross_entropy), 1.5 * main)
-    with pytest.raises(ValueError, match=r"expected scores \(B,11,h',w'\) from Boxed, got \(2, 2, 64, 64\)"):
+    with pytest.raises(ValueError, match=r"expected scores \(2,11,h',w'\) from Boxed, got \(2, 2, 64, 64\)"):
         wrap(Boxed(), "street")(images)

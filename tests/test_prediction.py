@@ -1,9 +1,12 @@
 """Predictions: worked out lazily, and equal to interpolating everything at once."""
 
+import json
 import math
 import subprocess
 import sys
+import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +15,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
 from seglab import CLASS_SETS, load_model, overlay, predict, toytown
+from seglab.adapters import wrap
 from seglab.cost import _Alive
 from seglab.files import image_paths, read_mask, to_image, write_mask
 from seglab.inference import network_size
@@ -117,7 +122,8 @@ def test_the_same_picture_however_it_comes(tmp_path):
     expected = torch.from_numpy(rgb).permute(2, 0, 1)
     tensor = torch.from_numpy(rgb.copy())
     for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(rgb), rgb, tensor,
-                    expected, np.moveaxis(rgb, -1, 0), rgb.astype(np.uint16) * 257):  # fmt: skip
+                    expected, np.moveaxis(rgb, -1, 0), rgb.astype(np.uint16) * 257,
+                    rgb.astype(">u2") * 257):  # fmt: skip
         assert torch.equal(to_image(picture), expected)
 
 
@@ -137,6 +143,9 @@ def test_grey_and_alpha():
         (np.zeros((6, 5, 2), np.uint8), r"shape \(6, 5, 2\)"),
         (np.zeros((2, 4, 5, 3), np.uint8), r"shape \(2, 4, 5, 3\)"),
         (np.zeros((0, 5, 3), np.uint8), r"shape \(0, 5, 3\)"),
+        (torch.zeros(3, 4, 5, dtype=torch.bfloat16), r"bfloat16; expected uint8.*\.byte\(\)"),
+        (np.zeros((4, 5, 3), bool), r"bool; expected uint8.*astype"),
+        (Image.fromarray(np.full((4, 5), 200, np.int32)), "values from 200 to 200 in 32 bits"),
         ("nowhere.jpg", "no such file"),
     ],
 )
@@ -158,7 +167,7 @@ def test_pictures_in_folders(tmp_path):
     for name in ("b.png", "a.JPG", "note.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [p.name for p in image_paths([tmp_path])] == ["a.JPG", "b.png"]
-    with pytest.raises(ValueError, match="several pictures are named 'b'"):
+    with pytest.raises(ValueError, match=r"several pictures are named 'b' \(.*b.png, .*b.png\)"):
         image_paths([tmp_path, tmp_path / "b.png"])
     with pytest.raises(ValueError, match=r"no such file; did you mean 'b.png'"):
         image_paths([tmp_path / "b.pgn"])
@@ -224,7 +233,7 @@ def test_upright_as_a_viewer_shows_it(model, tmp_path):
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(2, 90), st.integers(2, 90), st.data())
 def test_tiles_cover_and_overlap(height, width, rows, columns, data):
-    overlap = data.draw(st.integers(0, min(rows, columns) - 1))
+    overlap = data.draw(st.integers(0, min(rows, columns) // 2))
     covered = np.zeros((height, width), int)
     places = tiles((height, width), (rows, columns), overlap)
     for top, left, h, w in places:
@@ -250,8 +259,108 @@ def test_tiles_of_a_large_scene(model):
     assert len(p.tiles) == 9
     assert p.size == (384, 512)
     assert accuracy(p) > 0.5
-    with pytest.raises(ValueError, match="overlap=256"):
-        predict(model, scene.image, tile=(192, 256), overlap=256)
+    assert len(predict(model, scene.image[:, :64, :64], tile=(32, 40)).tiles) == 3 * 2  # they share eight pixels
+    with pytest.raises(ValueError, match="overlap=100 of tiles of 192 × 256; expected at most half of a side"):
+        predict(model, scene.image, tile=(192, 256), overlap=100)
+    with pytest.raises(ValueError, match=r"tile=\(0, 64\)"):
+        predict(model, scene.image, tile=(0, 64))
+
+
+class Own(nn.Module):
+    """A module of one's own, in which much can be changed without another tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.say = nn.Conv2d(8, 11, 3, padding=1)
+
+    def forward(self, x):
+        return self.say(self.look(x))
+
+
+@pytest.mark.parametrize("change", [
+    lambda net: net.say.bias.data.add_(torch.arange(11) * 10.0),
+    lambda net: np.copyto(net.say.bias.detach().numpy(), np.arange(11) * 10.0),
+    lambda net: net.look.__setitem__(2, nn.Tanh()),
+    lambda net: (setattr(net.say, "dilation", (2, 2)), setattr(net.say, "padding", (2, 2))),
+    lambda net: setattr(net.look[1], "eps", 10.0),
+])  # fmt: skip
+def test_changes_that_no_version_tells_are_noticed(change):
+    torch.manual_seed(0)
+    own = wrap(Own(), "street")
+    before = predict(own, SCENE).scores()
+    assert torch.equal(predict(own, SCENE).scores(), before)
+    change(own.net)
+    after = predict(own, SCENE).scores()
+    assert not torch.allclose(after, before)
+    with torch.no_grad():
+        expected = own(normalize(to_image(SCENE))[None])[0]
+    torch.testing.assert_close(after, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64, torch.bfloat16])
+def test_weights_of_any_precision(kind):
+    torch.manual_seed(0)
+    own = wrap(Own(), "street")
+    expected = predict(own, SCENE).scores()
+    scores = predict(own.to(kind), SCENE).scores()
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, expected, atol=0.1, rtol=0.1)
+
+
+def test_made_in_inference_mode():
+    with torch.inference_mode():
+        own = wrap(Own(), "street")
+    assert predict(own, SCENE).mask.shape == (192, 256)
+
+
+def test_a_module_that_cannot_be_copied():
+    own = wrap(Own(), "street")
+    own.net.kept = own.net(torch.zeros(1, 3, 8, 8))  # with the history of its gradient
+    with pytest.raises(ValueError, match="Own cannot be copied, and what predicts is a copy"):
+        predict(own, SCENE)
+
+
+def test_a_module_that_takes_one_size_only():
+    class Fixed(Own):
+        def forward(self, x):
+            assert x.shape[-2:] == (192, 256), "wrong size"
+            return super().forward(x)
+
+    assert predict(wrap(Fixed(), "street"), SCENE).mask.shape == (192, 256)
+
+
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+def test_scores_that_are_no_numbers(tile):
+    class Broken(Own):
+        def forward(self, x):
+            return super().forward(x).index_fill(3, torch.tensor(3), float("nan"))
+
+    with pytest.raises(ValueError, match="Broken gives scores that are NaN or infinite"):
+        predict(wrap(Broken(), "street"), SCENE, tile=tile)
+
+
+def test_lines_of_pixels_are_refused(model):
+    with pytest.raises(ValueError, match=r"an image of 2000 × 1 pixels is too long: .* 192 wide and 384000 long"):
+        predict(model, np.zeros((2000, 1, 3), np.uint8))
+
+
+def test_a_module_has_to_be_wrapped():
+    with pytest.raises(ValueError, match=r"Own is a module of your own: predict\(seglab.adapters.wrap"):
+        predict(Own(), SCENE)
+
+
+def test_one_image_is_not_several(model):
+    for image in ("a.png", Path("a.png"), SCENE, to_image(SCENE)):
+        with pytest.raises(ValueError, match="expected several images"):
+            next(predictions(model, image))
+
+
+def test_what_comes_before_a_broken_picture_is_said(model, tmp_path):
+    said = predictions(model, [SCENE, SCENE, tmp_path / "nothing.png", SCENE], batch=4)
+    assert [next(said).size, next(said).size] == [(192, 256)] * 2
+    with pytest.raises(ValueError, match="no such file"):
+        next(said)
 
 
 def seglab(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -277,3 +386,63 @@ def test_the_command(tmp_path, model):
     table = pd.read_csv(out / "table.csv")
     assert table["pixels"].sum() == p.mask.numel()
     assert set(table["image"]) == {"scene.png"}
+
+
+def draw(path: Path, seed: int = 30_001) -> Path:
+    Image.fromarray(toytown.scene(seed).image.transpose(1, 2, 0)).save(path)
+    return path
+
+
+def test_the_pictures_are_not_written_over(tmp_path):
+    (tmp_path / "a_mask.png").write_bytes(b"mine")
+    run = seglab("predict", draw(tmp_path / "a.png"), "--model", "unet_mini:toytown", "--out", tmp_path)
+    assert run.returncode == 1
+    assert "holds the pictures, and masks would be mixed with them" in run.stderr
+    assert (tmp_path / "a_mask.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--out", "street.png/inside"), "street.png"),
+        (("--device", "cuda:77"), "device 'cuda:77' cannot be used here; there are cpu"),
+        (("--device", "abacus"), "device 'abacus' cannot be used here"),
+    ],
+)
+def test_what_the_command_cannot_do(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    run = seglab("predict", draw(tmp_path / "street.png"), "--model", "unet_mini:toytown", *arguments)
+    assert run.returncode == 1
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_killed_it_goes_on(tmp_path):
+    """SIGKILL in the middle: what was finished is not done again, and in the end all is as if nothing had been."""
+    photos, out, whole = (tmp_path / name for name in ("photos", "out", "whole"))
+    photos.mkdir()
+    for i in range(40):
+        draw(photos / f"{i}.png", 30_000 + i)
+    command = "predict", photos, "--model", "unet_mini:toytown", "--out"
+    running = subprocess.Popen([sys.executable, "-m", "seglab", *map(str, (*command, out))],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    while len(list(out.glob("*_mask.png"))) < 3:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("*_mask.png")}
+    assert len(finished) < 40
+    assert seglab(*command, out).returncode == seglab(*command, whole).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    made = {path.name: path.read_bytes() for path in whole.iterdir()}
+    assert len(made) == 81
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".part"} == made
+
+    draw(photos / "0.png", 30_077)  # another picture
+    assert seglab(*command, out).returncode == 0
+    changed = {path.name for path in out.iterdir() if made.get(path.name) != path.read_bytes()}
+    assert {name for name in changed if not name.endswith(".part")} == {"0_mask.png", "0_overlay.png", "table.csv"}
+    assert seglab(*command, out, "--precision", "bfloat16").returncode == 0  # another way to make them
+    with Image.open(out / "1_mask.png") as image:
+        assert json.loads(image.info["seglab"])["precision"] == "bfloat16"
