@@ -12,6 +12,7 @@ from typing import Any
 
 from seglab import hub
 from seglab.errors import unknown
+from seglab.files import replacing
 from seglab.system import sha256_file
 
 INDEX = "index.json"  # MODEL:WEIGHTS → [{"path", "bytes", "sha256"}]
@@ -90,11 +91,10 @@ def _unpack(folder: Path, entry: dict[str, Any]) -> None:
 def _copy(source: Path, target: Path, expected: str | None = None) -> str:
     """Copy a file, complete and verified or not at all. Returns its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(target.name + ".part")
-    shutil.copyfile(source, unfinished)
-    digest = sha256_file(unfinished)
-    if expected not in (None, digest):
-        unfinished.unlink()
-        raise ValueError(f"{source} is damaged: its SHA-256 is {digest}, not {expected}; copy it again")
-    unfinished.replace(target)
+    with replacing(target) as unfinished:
+        shutil.copyfile(source, unfinished)
+        digest = sha256_file(unfinished)
+        if expected not in (None, digest):
+            unfinished.unlink()
+            raise ValueError(f"{source} is damaged: its SHA-256 is {digest}, not {expected}; copy it again")
     return digest

@@ -284,11 +284,11 @@ def load_model(
 
 def _place(device: str | torch.device | None) -> torch.device:
     """The device that is meant, which can be used here."""
-    there_are = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    there_are += ["mps"] if torch.backends.mps.is_available() else []
     try:
         return torch.empty(0, device=device or ("cuda" if torch.cuda.is_available() else "cpu")).device
     except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        there_are = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        there_are += ["mps"] if torch.backends.mps.is_available() else []
         raise ValueError(f"device {str(device)!r} cannot be used here; there are {', '.join(there_are)}") from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
@@ -18,7 +19,7 @@ from seglab import __version__
 from seglab.adapters import SegModel
 from seglab.files import replacing, write_mask
 from seglab.masks import overlay
-from seglab.prediction import predict
+from seglab.prediction import predict, predictions, tiles
 from seglab.system import sha256_file, sha256_state
 
 
@@ -44,11 +45,12 @@ def segment(
         The table, see `Prediction.table`, of every picture; and what is wrong with those that could not be used.
 
     Raises:
-        ValueError: `out` holds some of the pictures.
+        ValueError: `out` holds some of the pictures; an option that no picture could be segmented with.
         OSError: nothing can be written there.
     """
     if any(path.resolve().parent == out.resolve() for path in paths):
         raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
+    _check(model, tile, precision, alpha)
     out.mkdir(parents=True, exist_ok=True)
     how = {
         "seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()), "short": model.short,
@@ -65,6 +67,15 @@ def segment(
         with replacing(out / "table.csv") as file:
             table.to_csv(file, float_format="%.4f", lineterminator="\n")
     return table, problems
+
+
+def _check(model: SegModel, tile: tuple[int, int] | None, precision: str, alpha: float) -> None:
+    """What is wrong with an option is said once, not of every picture."""
+    blank = torch.zeros(3, 1, 1, dtype=torch.uint8)
+    overlay(blank, blank[0], model.classes, alpha)
+    if tile:
+        tiles((1, 1), tile)
+    next(predictions(model, [], precision=precision), None)
 
 
 def _segment(model: SegModel, path: Path, out: Path, how: dict[str, Any]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def whole(p: Prediction) -> torch.Tensor:
     return interpolate(p.tiles[0].grid[None], p.size, mode="bilinear")[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.data())
 def test_any_rows_are_the_rows_of_the_whole(height, width, rows, columns, data):
     p = said((height, width), (rows, columns))
@@ -415,6 +415,22 @@ def test_what_the_command_cannot_do(tmp_path, monkeypatch, arguments, said):
     assert run.returncode == 1
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--alpha", "2"), "alpha=2.0; expected a share from 0 to 1"),
+        (("--tile", "0", "64"), "tile=(0, 64); expected a height and a width"),
+        (("--precision", "float12"), "unknown precision 'float12'"),
+    ],
+)
+def test_a_wrong_option_is_said_once(tmp_path, arguments, said):
+    pictures = [draw(tmp_path / f"{i}.png") for i in range(3)]
+    run = seglab("predict", *pictures, "--model", "unet_mini:toytown", "--out", tmp_path / "out", *arguments)
+    assert run.returncode == 1
+    assert run.stderr.count(said) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_killed_it_goes_on(tmp_path):
