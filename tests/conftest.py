@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import seglab  # noqa: F401  sets how OpenMP waits, which has to happen before torch is imported
+
+settings.register_profile("untimed", deadline=None)  # machines are noisy, and no test is about time
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -182,7 +182,7 @@ def test_images_come_normalised_to_the_last_bit(size):
     assert device_of(model) == torch.device("cpu")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 3000))
 def test_sizes_are_torchvisions(height, width, short):
     assume(max(height, width) <= 40 * min(height, width))

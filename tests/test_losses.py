@@ -118,7 +118,7 @@ def test_nothing_labelled_costs_nothing_and_teaches_nothing(loss):
 
 
 @EVERY
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
 def test_void_does_not_matter(loss, seed, share):
     """Whatever a model says where nobody labelled changes neither the loss nor, there, its gradient."""
@@ -135,7 +135,7 @@ def test_void_does_not_matter(loss, seed, share):
 
 
 @EVERY
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(order=st.permutations(range(5)))
 def test_the_order_of_classes_does_not_matter(loss, order):
     logits, target = scene(void=False)

@@ -72,7 +72,7 @@ def test_mask_at_size_is_interpolate_then_argmax(grid, size):
         assert torch.equal(to_mask(scores, size=size), plain.to(torch.uint8))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     classes=st.integers(2, 7),
     grid=st.tuples(st.integers(1, 9), st.integers(1, 9)),

@@ -47,7 +47,7 @@ def pairs(draw):
     return torch.from_numpy(pred), torch.from_numpy(target), classes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(pairs())
 def test_counts_and_iou_agree_with_torchmetrics_and_scikit_learn(case):
     pred, target, classes = case
@@ -102,7 +102,7 @@ def test_iou_by_hand():
     assert pixel_accuracy(confmat) == pytest.approx(7 / 10)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pairs(), st.integers(0, 2**31))
 def test_counts_do_not_care_about_order_flips_names_or_void(case, seed):
     pred, target, classes = case

@@ -221,7 +221,7 @@ def test_four_processes_at_once(tmp_path, world):
     assert len(list(tmp_path.glob("*.sqlite*"))) == world
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.sets(st.integers(0, 2), min_size=1), min_size=1, max_size=6), st.booleans())
 def test_shards_are_one_store(tmp_path_factory, owners, turned):
     """However the images were dealt, and if several did one; also if their files number the runs differently."""

@@ -60,7 +60,7 @@ def test_padding_is_void_and_mean_coloured():
     assert torch.equal(inside, target)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     block=st.integers(1, 12),
     size=st.tuples(st.integers(4, 50), st.integers(4, 50)),
