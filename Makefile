@@ -64,7 +64,7 @@ check: $(READY_TO_TEST) ## style and types
 	$(PY) -m mypy
 
 notebooks: $(READY) ## run every notebook in place and keep its outputs
-	$(PY) -m seglab.notebooks run notebooks/*.ipynb
+	$(PY) -m seglab.course.notebooks run notebooks/*.ipynb
 
 bench: $(READY_TO_TEST) ## every benchmark, one after another
 	@for file in $(wildcard benchmarks/*.py); do echo "$$file"; $(PY) "$$file" || exit 1; done

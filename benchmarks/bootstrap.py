@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from common import header, milliseconds, show
 
-from seglab.bootstrap import Counts, Floats, draws, resampled_iou
-from seglab.compare import Sheet, pairwise_table, resample
-from seglab.metrics import iou
+from seglab.metrics.bootstrap import Floats, draws, resampled_iou
+from seglab.metrics.comparison import Sheet, pairwise_table, resample
+from seglab.metrics.confusion import Counts
+from seglab.metrics.measures import iou
 
 RESAMPLES, IMAGES, CLASSES = 1000, 5000, 21
 

@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import torch
 
-from seglab.system import cpu_name
+from seglab._utils.environment import cpu_name
 
 Candidates = Mapping[str, Callable[[], object]]
 

@@ -27,14 +27,15 @@ from torch.nn.functional import interpolate
 from torchvision.transforms._presets import SemanticSegmentation
 
 from seglab import CLASS_SETS, evaluate, load_dataset, load_model
-from seglab.adapters import SegModel
-from seglab.classes import ClassSet
-from seglab.data import SegmentationDataset
-from seglab.inference import Quick
-from seglab.masks import to_mask
-from seglab.metrics import iou_per_class
-from seglab.palette import voc_colors
-from seglab.train import Recipe, fit
+from seglab.data.classes import ClassSet
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.palette import voc_colors
+from seglab.inference.fast import Quick
+from seglab.masks.argmax import to_mask
+from seglab.metrics.measures import iou_per_class
+from seglab.models.adapters import SegModel
+from seglab.training.loop import fit
+from seglab.training.recipe import Recipe
 
 IMAGES, ROUNDS, SHORT = 101, 2, 520  # all of CamVid's val
 STREET = CLASS_SETS["street"]

@@ -24,10 +24,10 @@ from evaluation import SHORT, frames, trained, usual_mask
 from PIL import Image
 from torchvision.transforms._presets import SemanticSegmentation
 
-from seglab.adapters import SegModel
-from seglab.data import SegmentationDataset
-from seglab.inference import PRECISIONS, Quick
-from seglab.masks import to_mask
+from seglab.data.dataset import SegmentationDataset
+from seglab.inference.fast import PRECISIONS, Quick
+from seglab.masks.argmax import to_mask
+from seglab.models.adapters import SegModel
 
 NAMES = (
     "lraspp_mobilenet_v3_large",

@@ -17,9 +17,11 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchvision.utils import draw_segmentation_masks
 
-from seglab import CLASS_SETS, load_dataset, toytown
-from seglab.masks import overlay, to_mask
-from seglab.metrics import confusion_matrix
+from seglab import CLASS_SETS, load_dataset
+from seglab.data.toytown import scene as toytown
+from seglab.masks.argmax import to_mask
+from seglab.masks.painting import overlay
+from seglab.metrics.confusion import confusion_matrix
 
 warnings.filterwarnings("ignore")
 SIZE, K = (1080, 1920), 21

@@ -21,11 +21,11 @@ from common import header, show
 from torch.utils.data import DataLoader, Dataset
 
 from seglab import load_dataset, load_model
-from seglab.data import SegmentationDataset
-from seglab.losses import cross_entropy
-from seglab.readers import Record
-from seglab.train import Recipe, fit
-from seglab.transforms import normalize, train_transform
+from seglab.data.dataset import Record, SegmentationDataset
+from seglab.data.transforms import normalize, train_transform
+from seglab.training.loop import fit
+from seglab.training.losses import cross_entropy
+from seglab.training.recipe import Recipe
 
 SIZE, BATCH, STEPS, TURNS = (192, 256), 8, 5, 8
 RECIPE = Recipe(epochs=TURNS + 1, batch=BATCH, size=SIZE)

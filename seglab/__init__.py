@@ -3,7 +3,7 @@
 The package reads in the order in which an image flows through it:
 
     image (3,H,W) uint8 → batch (B,3,h,w) float → scores (B,K,h',w') → mask (H,W)
-    → counts (image, target, pred, pixels) → tables → pictures
+    → counts (image, target, pred, pixels) → tables → figures
 
 Importing it is light: each public name is loaded when it is first used.
 """
@@ -17,28 +17,30 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from seglab.classes import CLASS_SETS
-    from seglab.data import DATASETS, load_dataset
-    from seglab.evaluation import evaluate
+    from seglab.data.catalogue import DATASETS
+    from seglab.data.classes import CLASS_SETS
+    from seglab.data.loading import load_dataset
+    from seglab.evaluation.loop import evaluate
+    from seglab.evaluation.results import Results
+    from seglab.inference.prediction import predict
     from seglab.masks import colorize, overlay
-    from seglab.models import MODELS, load_model
-    from seglab.prediction import predict
-    from seglab.results import Results
+    from seglab.models.loading import load_model
+    from seglab.models.registry import MODELS
 
 __version__ = "0.1.0"
 
-# public name → the room in which it lives
+# public name → the module in which it lives
 _HOMES = {
-    "CLASS_SETS": "classes",
-    "DATASETS": "data",
-    "load_dataset": "data",
+    "CLASS_SETS": "data.classes",
+    "DATASETS": "data.catalogue",
+    "load_dataset": "data.loading",
     "colorize": "masks",
     "overlay": "masks",
-    "MODELS": "models",
-    "load_model": "models",
-    "Results": "results",
-    "evaluate": "evaluation",
-    "predict": "prediction",
+    "MODELS": "models.registry",
+    "load_model": "models.loading",
+    "Results": "evaluation.results",
+    "evaluate": "evaluation.loop",
+    "predict": "inference.prediction",
 }
 __all__ = [
     "CLASS_SETS", "DATASETS", "MODELS", "Results", "colorize", "evaluate", "load_dataset", "load_model", "overlay",

@@ -12,7 +12,7 @@ except ModuleNotFoundError:  # somebody runs the checkout with a Python that not
     sys.exit(f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab")
 
 if TYPE_CHECKING:
-    from seglab.results import Results
+    from seglab.evaluation.results import Results
 
 app = typer.Typer(
     name="seglab",
@@ -46,7 +46,7 @@ def _plain_errors() -> Iterator[None]:
 @app.command()
 def doctor() -> None:
     """Look whether everything that seglab needs is there and works; say what to do where it does not."""
-    from seglab.doctor import diagnose
+    from seglab.course.doctor import diagnose
 
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
     findings = diagnose()
@@ -67,9 +67,8 @@ def datasets(
     ] = None,
 ) -> None:
     """List the data sets, and which of them are here."""
-    from seglab.catalogue import table
-    from seglab.data import data_root, load_dataset
-    from seglab.doctor import present
+    from seglab.data.catalogue import table
+    from seglab.data.loading import data_root, load_dataset, present
 
     if check is None:
         rows = table()[["title", "classes", "images", "download"]]
@@ -93,7 +92,7 @@ def models(
     import json
     import textwrap
 
-    from seglab import cards
+    from seglab.models.weights import cards
 
     with _plain_errors():
         if card:
@@ -129,27 +128,33 @@ def fetch(
 
     With --to they are copied into a folder; with --from they are taken out of it again, on another machine, verified.
     """
-    from seglab import carry, hub
-    from seglab.download import human
+    from seglab._utils.download import human
+    from seglab.models.weights import bundle, published
 
     with _plain_errors():
         if source and to:
             raise ValueError("--from takes weights out of a folder and --to puts them into one; say one of them")
         if source:
-            for label in carry.unpack(source, names or ()):
+            for label in bundle.unpack(source, names or ()):
                 typer.echo(f"{label} is here")
             return
         if not names and not everything:
-            sizes = {label: spec.weights[w].num_bytes for label in hub.published() for spec, w in [hub.resolve(label)]}
+            sizes = {
+                label: spec.weights[w].num_bytes
+                for label in published.published()
+                for spec, w in [published.resolve(label)]
+            }
             for label, size in sizes.items():
-                typer.echo(f"{label:<38} {human(size):>8}  {'here' if hub.here(*hub.resolve(label)) else ''}")
+                typer.echo(
+                    f"{label:<38} {human(size):>8}  {'here' if published.here(*published.resolve(label)) else ''}"
+                )
             raise ValueError(f"name some of these, or say --all ({human(sum(sizes.values()))})")
-        for label in hub.published() if everything else names or ():
-            spec, weights = hub.resolve(label)
+        for label in published.published() if everything else names or ():
+            spec, weights = published.resolve(label)
             if to:
-                carry.pack(label, to)
+                bundle.pack(label, to)
             else:
-                hub.state(spec, weights)
+                published.state(spec, weights)
             typer.echo(f"{spec.name}:{weights} is {f'in {to}' if to else 'here'}")
             typer.echo(f"  licence of these weights: {spec.weights[weights].licence}")
 
@@ -166,7 +171,7 @@ def lab(
 
     Where seglab was installed without a checkout, the notebooks are copied to ./seglab-notebooks first.
     """
-    from seglab.lab import open_lab, workspace
+    from seglab.course.lab import open_lab, workspace
 
     with _plain_errors():
         folder = workspace(copy_to=Path("seglab-notebooks"))
@@ -214,10 +219,11 @@ def train(
 
     import torch
 
-    from seglab.data import load_dataset
-    from seglab.models import DEFAULT, load_model
-    from seglab.system import sha256_state
-    from seglab.train import Recipe, fit
+    from seglab._utils.hashing import sha256_state
+    from seglab.data.loading import load_dataset
+    from seglab.models.loading import DEFAULT, load_model
+    from seglab.training.loop import fit
+    from seglab.training.recipe import Recipe
 
     with _plain_errors():
         recipe = Recipe(epochs=epochs, batch=batch, size=size, scale=scale, favour=tuple(favour or ()),
@@ -258,9 +264,9 @@ def predict(
 
     A picture that cannot be used is named and left out. What an interrupted call has finished is not done again.
     """
-    from seglab.files import image_paths
-    from seglab.models import load_model
-    from seglab.segmented import segment
+    from seglab.data.images import image_paths
+    from seglab.inference.folder import segment
+    from seglab.models.loading import load_model
 
     with _plain_errors():
         paths = image_paths(photos)
@@ -313,9 +319,9 @@ def evaluate(
     """
     import os
 
-    from seglab.evaluation import evaluate as judge
-    from seglab.judges import Predictions
-    from seglab.report import Data
+    from seglab.data.loading import Data
+    from seglab.evaluation.evaluators import Predictions
+    from seglab.evaluation.loop import evaluate as judge
 
     def named(text: str) -> tuple[str, str]:
         name, equals, what = text.partition("=")
@@ -367,11 +373,13 @@ def report(
     """
     from dataclasses import replace
 
-    from seglab import report as reports
+    from seglab.report.build import write
+    from seglab.report.check import check as recheck
+    from seglab.report.plan import everything, plan_from, read_plan, shortened
 
     with _plain_errors():
         if check:
-            differing = reports.check(check)
+            differing = recheck(check)
             for line in differing:
                 typer.echo(line)
             if differing:
@@ -379,18 +387,18 @@ def report(
             typer.echo(f"every figure in {check} came out the same")
             return
         if plan:
-            chosen = reports.read_plan(plan)
+            chosen = read_plan(plan)
         elif models or data or predictions:
             sets = [{"name": name, "split": split, "root": str(root) if root else None,
                      "classes": classes if name == "folder" else None} for name in data or ["toytown"]]  # fmt: skip
-            wanted = models or ([] if predictions else list(reports.everything().models))
+            wanted = models or ([] if predictions else list(everything().models))
             said = {"models": wanted, "predictions": predictions, "data": sets, "classes": classes}
-            chosen = reports.plan_from(said, "the command")
+            chosen = plan_from(said, "the command")
         else:
-            chosen = reports.everything()
+            chosen = everything()
         if images is not None:
-            chosen = reports.shortened(chosen, images)
-        page = reports.write(replace(chosen, title=title) if title else chosen, out)
+            chosen = shortened(chosen, images)
+        page = write(replace(chosen, title=title) if title else chosen, out)
         typer.echo(f"the report is in {page}")
 
 

@@ -17,7 +17,7 @@ settings.load_profile("untimed")
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder that SEGLAB_DATA names, holding small trees of CamVid, VOC, COCO and membranes."""
-    from seglab.data import data_root  # here, so that tests without data start without torch
+    from seglab.data.loading import data_root  # here, so that tests without data start without torch
 
     root = data_root()
     missing = [name for name in ("camvid", "VOCdevkit/VOC2012", "coco", "membrane") if not (root / name).is_dir()]

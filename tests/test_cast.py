@@ -8,14 +8,14 @@ import json
 import pandas as pd
 import pytest
 import torch
+from helpers.standins import CLOSED, loud, put, taught, use_caches, use_hub
 from skimage import data as photographs
-from standins import CLOSED, loud, put, taught, use_caches, use_hub
 from typer.testing import CliRunner
 
 from seglab import CLASS_SETS, MODELS, load_model, overlay, predict
 from seglab.__main__ import app
-from seglab.checkpoints import save_model
-from seglab.weights import ZOO
+from seglab.models.checkpoints import save_model
+from seglab.models.spec import ZOO
 
 STRIPES = {"voc": [0, 7, 15, 20], "ade20k": [2, 4, 6, 20], "street": [0, 1, 3, 8]}  # classes that stand-ins learn
 PHOTOGRAPH = photographs.chelsea()[::2, ::2]  # uint8 (150, 226, 3)

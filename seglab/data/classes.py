@@ -1,0 +1,173 @@
+"""Class sets: what a model or a data set can name, in which colour, and how sets translate.
+
+A label map is an array of class indices. A `ClassSet` is the key to it: index → name → colour. Index
+255 is void everywhere inside seglab: a pixel that nobody labelled and that no measure counts.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from seglab._utils.errors import unknown
+from seglab.data.palette import SAFE_11, SAFE_21, Color, voc_colors
+
+IGNORE_INDEX = 255
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """The classes of a label map, in the order of their indices.
+
+    Attributes:
+        name: key in `CLASS_SETS`.
+        names: K class names, unique; their position is their index.
+        colors: K colours, RGB 0–255. Fixed: a class has one colour in every figure.
+        background: index of the class that means "none of the others", where the set has one.
+        things: names of the countable classes; the others are stuff (Kirillov et al. 2019).
+        void_color: colour of index 255.
+        hatches: K stripe patterns (`palette.hatch`), all 0 unless colours alone do not suffice.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    background: int | None = None
+    things: frozenset[str] = frozenset()
+    void_color: Color = (0, 0, 0)
+    hatches: tuple[int, ...] = ()
+    ignore_index: int = IGNORE_INDEX
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"class set {self.name!r} names a class twice")
+        if not 1 <= len(self.names) <= 254:
+            raise ValueError(f"class set {self.name!r} has {len(self.names)} classes; 1 to 254 fit a uint8 label map")
+        if len(self.colors) != len(self.names):
+            raise ValueError(f"class set {self.name!r}: {len(self.names)} names but {len(self.colors)} colours")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Index of a class name; a ValueError lists the known names."""
+        if name not in self.names:
+            raise unknown(f"{self.name} class", name, self.names)
+        return self.names.index(name)
+
+    @cached_property
+    def palette(self) -> NDArray[np.uint8]:
+        """uint8 (256, 3): label → RGB for every label there can be; unused ones have the void colour."""
+        table = np.tile(np.array(self.void_color, np.uint8), (256, 1))
+        table[: len(self)] = self.colors
+        return table
+
+    def safe(self) -> "ClassSet":
+        """The same classes in colours that stay apart under the three common colour-vision deficiencies.
+
+        Sets with more classes than there are such colours add stripes: within one stripe pattern no
+        two classes share a colour.
+        """
+        base = SAFE_11 if len(self) <= len(SAFE_11) else SAFE_21
+        colors = tuple(base[i % len(base)] for i in range(len(self)))
+        hatches = tuple(i // len(base) for i in range(len(self)))
+        return replace(self, colors=colors, hatches=hatches)
+
+    def table(self) -> pd.DataFrame:
+        """One row a class: index, name, colour as #rrggbb, thing or stuff."""
+        kinds = ["background" if i == self.background else "thing" if n in self.things else "stuff"
+                 for i, n in enumerate(self.names)]  # fmt: skip
+        colors = ["#{:02x}{:02x}{:02x}".format(*c) for c in self.colors]
+        return pd.DataFrame({"name": self.names, "color": colors, "kind": kinds}).rename_axis("index")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+_VOC_NAMES = _split(
+    "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse,"
+    " motorbike, person, pottedplant, sheep, sofa, train, tvmonitor"
+)
+# Cordts et al. 2016; the 19 classes of the benchmark in the order of their train ids.
+_CITYSCAPES: dict[str, Color] = {
+    "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
+    "fence": (190, 153, 153), "pole": (153, 153, 153), "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0), "vegetation": (107, 142, 35), "terrain": (152, 251, 152),
+    "sky": (70, 130, 180), "person": (220, 20, 60), "rider": (255, 0, 0), "car": (0, 0, 142),
+    "truck": (0, 0, 70), "bus": (0, 60, 100), "train": (0, 80, 100), "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32),
+}  # fmt: skip
+# Brostow et al. 2009 in the eleven classes of SegNet (Badrinarayanan et al. 2017), in their order, each
+# in the colour of its Cityscapes counterpart, so that a road is one colour throughout the workbook.
+_STREET: dict[str, Color] = {
+    "sky": _CITYSCAPES["sky"], "building": _CITYSCAPES["building"], "pole": _CITYSCAPES["pole"],
+    "road": _CITYSCAPES["road"], "pavement": _CITYSCAPES["sidewalk"], "tree": _CITYSCAPES["vegetation"],
+    "sign": _CITYSCAPES["traffic sign"], "fence": _CITYSCAPES["fence"], "car": _CITYSCAPES["car"],
+    "pedestrian": _CITYSCAPES["person"], "bicyclist": _CITYSCAPES["bicycle"],
+}  # fmt: skip
+# Zhou et al. 2017, SceneParse150: the first synonym of each class.
+_ADE20K_NAMES = _split(
+    "wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person, earth,"
+    " door, table, mountain, plant, curtain, chair, car, water, painting, sofa, shelf, house, sea, mirror, rug,"
+    " field, armchair, seat, fence, desk, rock, wardrobe, lamp, bathtub, railing, cushion, base, box, column,"
+    " signboard, chest of drawers, counter, sand, sink, skyscraper, fireplace, refrigerator, grandstand, path,"
+    " stairs, runway, case, pool table, pillow, screen door, stairway, river, bridge, bookcase, blind,"
+    " coffee table, toilet, flower, book, hill, bench, countertop, stove, palm, kitchen island, computer,"
+    " swivel chair, boat, bar, arcade machine, hovel, bus, towel, light, truck, tower, chandelier, awning,"
+    " streetlight, booth, television receiver, airplane, dirt track, apparel, pole, land, bannister, escalator,"
+    " ottoman, bottle, buffet, poster, stage, van, ship, fountain, conveyer belt, canopy, washer, plaything,"
+    " swimming pool, stool, barrel, basket, waterfall, tent, bag, minibike, cradle, oven, ball, food, step, tank,"
+    " trade name, microwave, pot, animal, bicycle, lake, dishwasher, screen, blanket, sculpture, hood, sconce,"
+    " vase, traffic light, tray, ashcan, fan, pier, crt screen, plate, monitor, bulletin board, shower, radiator,"
+    " glass, clock, flag"
+)
+
+CLASS_SETS: dict[str, ClassSet] = {
+    "voc": ClassSet(
+        "voc", _VOC_NAMES, voc_colors(21), background=0, things=frozenset(_VOC_NAMES[1:]), void_color=(224, 224, 192)
+    ),
+    "street": ClassSet(
+        "street", tuple(_STREET), tuple(_STREET.values()), things=frozenset({"car", "pedestrian", "bicyclist"})
+    ),
+    "cityscapes": ClassSet(
+        "cityscapes", tuple(_CITYSCAPES), tuple(_CITYSCAPES.values()),
+        things=frozenset({"person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"}),
+    ),
+    "ade20k": ClassSet("ade20k", _ADE20K_NAMES, voc_colors(151)[1:]),  # void is 0 and black in the original
+    "membrane": ClassSet("membrane", ("membrane", "cell"), ((60, 20, 80), (250, 220, 140))),
+    "pets": ClassSet("pets", ("background", "pet"), ((68, 84, 106), (244, 162, 97)), background=0,
+                     things=frozenset({"pet"})),
+}  # fmt: skip
+
+
+def class_set(classes: str | ClassSet) -> ClassSet:
+    """A class set, from itself or from its key in `CLASS_SETS`."""
+    if isinstance(classes, ClassSet):
+        return classes
+    if classes not in CLASS_SETS:
+        raise unknown("class set", classes, CLASS_SETS)
+    return CLASS_SETS[classes]
+
+
+def class_set_fields(classes: ClassSet) -> dict[str, Any]:
+    """A class set as JSON can hold it."""
+    return asdict(classes) | {"things": sorted(classes.things)}
+
+
+def class_set_from(fields: dict[str, Any]) -> ClassSet:
+    """The class set that `class_set_fields` described: lists become tuples again."""
+    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    colors = tuple(tuple(color) for color in fields["colors"])
+    return ClassSet(**fields | lists | {"colors": colors, "things": frozenset(fields["things"])})
+
+
+def known_class_set(name: str, names: list[str], background: int | None) -> ClassSet:
+    """The known class set of this name, if it has these classes; else one of one's own."""
+    known = CLASS_SETS.get(name)
+    if known is not None and list(known.names) == names:
+        return known
+    return ClassSet(name, tuple(names), voc_colors(len(names)), background=background)

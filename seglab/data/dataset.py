@@ -1,0 +1,137 @@
+"""One form for all data sets: `Record` (a pair on disk), `Sample` (a pair read) and `SegmentationDataset`."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from seglab.data.classes import IGNORE_INDEX, ClassSet
+from seglab.data.labels import about_0_255
+
+Arrays = tuple[Tensor, Tensor, Tensor | None]  # image, target, instance
+
+
+@dataclass(frozen=True)
+class Record:
+    """One pair of a data set, not read yet.
+
+    Attributes:
+        id: names the image within its data set.
+        group: what was recorded together, and is therefore alike: a drive, a city; the image itself where
+            images are independent.
+        files: every file that `read` looks at; none where the pair is drawn.
+        read: image uint8 (3,H,W), target uint8 (H,W), and instances int32 (H,W) or None.
+    """
+
+    id: str
+    group: str
+    files: tuple[Path, ...]
+    read: Callable[[], Arrays]
+
+
+Reader = Callable[[Path, str], list[Record]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image and what is to be seen on it.
+
+    Attributes:
+        image: uint8 (3,H,W).
+        target: uint8 (H,W), class indices; 255 is void.
+        id: names the image within its data set.
+        group: what was recorded together (a drive, a city); the id where images are independent.
+        instance: int32 (H,W), 0 for stuff, else the number of the object; None where nobody labelled objects.
+    """
+
+    image: Tensor
+    target: Tensor
+    id: str
+    group: str
+    instance: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationDataset(torch.utils.data.Dataset[Sample]):
+    """Images with their targets, read when asked for.
+
+    Attributes:
+        name: as given to `load_dataset`.
+        split: None for a folder without splits.
+        root: the data set's folder, below which its files are named; None where scenes are drawn.
+    """
+
+    name: str
+    split: str | None
+    classes: ClassSet
+    records: tuple[Record, ...]
+    root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise ValueError(f"data set {self.name!r} ({self.split}) holds no images in {self.root}")
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(record.id for record in self.records)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of each image; statistics resample these."""
+        return tuple(record.group for record in self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        record = self.records[index]
+        image, target, instance = record.read()
+        return Sample(image, target, record.id, record.group, instance)
+
+    def subset(self, indices: Sequence[int]) -> "SegmentationDataset":
+        """The same data set with only these images, in this order."""
+        return replace(self, records=tuple(self.records[i] for i in indices))
+
+    def check(self, progress: bool = True) -> None:
+        """Read every pair.
+
+        Raises:
+            ValueError: names the files that cannot be used, at most ten of them, and why.
+        """
+        problems, seen = [], np.zeros(256, np.int64)
+        for index in tqdm(range(len(self)), desc=f"checking {self.name}", unit="image", disable=not progress):
+            try:
+                seen += np.bincount(self[index].target.numpy().ravel(), minlength=256)
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            shown = "\n  ".join(problems[:10] + ["…"] * (len(problems) > 10))
+            raise ValueError(f"{len(problems)} of {len(self)} images in {self.name!r} cannot be used:\n  {shown}")
+        if len(self.classes) > 1 and seen[0] and seen[IGNORE_INDEX] and not seen[1:IGNORE_INDEX].any():
+            raise ValueError(f"all masks of {self.name!r} hold nothing but 0 and 255: {about_0_255(self.classes)}")
+
+    def fingerprint(self, progress: bool = False) -> str:
+        """sha256 of what this split holds: the same on every machine, another one if a byte differs.
+
+        It is the hash of the listing that `sha256sum` prints for all files, sorted by their POSIX paths
+        below the data set's folder. Scenes that are drawn have no files: their arrays are hashed instead.
+        """
+        total = hashlib.sha256()
+        if self.root is None:
+            for i in tqdm(range(len(self)), desc=f"hashing {self.name}", unit="image", disable=not progress):
+                sample = self[i]
+                for array in (sample.image, sample.target):
+                    digest = hashlib.sha256(array.numpy().tobytes()).hexdigest()
+                    total.update(f"{digest}  {sample.id} {tuple(array.shape)}\n".encode())
+            return total.hexdigest()
+        paths = {path.relative_to(self.root).as_posix(): path for record in self.records for path in record.files}
+        for name in tqdm(sorted(paths), desc=f"hashing {self.name}", unit="file", disable=not progress):
+            with paths[name].open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            total.update(f"{digest}  {name}\n".encode())
+        return total.hexdigest()

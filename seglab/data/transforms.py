@@ -1,0 +1,173 @@
+"""Joint transforms of image and mask, and the way from uint8 images to a normalised batch.
+
+A transform takes an image uint8 (3,H,W) and its target uint8 (H,W) and returns both in the same types.
+Three rules hold throughout: images are interpolated, labels never are (each takes the label under its
+centre, `nearest-exact`); what lies outside is void in the target and a mean colour in the image; and one
+draw of random numbers moves both. The numbers come from torch's global generator, as everywhere in
+`torchvision.transforms.v2`: `torch.manual_seed` makes a run repeatable, and a DataLoader seeds its workers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+
+from seglab.data.classes import IGNORE_INDEX
+
+Joint = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+# Of the ImageNet training images, RGB in 0–1: what pretrained backbones expect.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def train_transform(
+    size: tuple[int, int],
+    scale: tuple[float, float] = (0.5, 2.0),
+    flip: float = 0.5,
+    jitter: float = 0.3,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    favour: Sequence[int] = (),
+) -> Joint:
+    """Augmentation for training: random scale, crop, mirror image, colour, then padding to `size`.
+
+    Args:
+        size: (H, W) of what comes out.
+        scale: the range of the zoom factor.
+        flip: probability of a left-right mirror image.
+        jitter: largest relative change of brightness, contrast and saturation; 0 for none.
+        mean: colour (RGB, 0–1) of the padding.
+        favour: class ids; every second crop is laid around a random pixel of one of them, which is how
+            rare classes get into more batches.
+    """
+    return Jointly(
+        RandomScale(scale),
+        RandomCrop(size, favour),
+        v2.RandomHorizontalFlip(flip),
+        v2.ColorJitter(jitter, jitter, jitter),
+        RandomPad(size, mean),  # last, so that padding keeps its colour
+    )
+
+
+def eval_transform(size: tuple[int, int] | None = None) -> Joint:
+    """For evaluation: resize to `size` (H, W), or leave everything as it is. Nothing is random."""
+    return Jointly(*([] if size is None else [Resize(size)]))
+
+
+def normalize(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
+    """uint8 (…,3,H,W) in 0–255 → float32 (…,3,H,W) with the given mean and deviation taken out."""
+    if images.dtype != torch.uint8 or images.ndim < 3 or images.shape[-3] != 3:
+        found = f"{images.dtype} {tuple(images.shape)}"
+        raise ValueError(f"normalize expects uint8 images (…,3,H,W) in 0–255, found {found}")
+    return F.normalize(images.float() / 255, list(mean), list(std))
+
+
+def to_batch(
+    images: Sequence[Tensor], mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Tensor:
+    """Images of one size, uint8 (3,H,W) each → a normalised batch, float32 (B,3,H,W)."""
+    sizes = sorted({tuple(image.shape[-2:]) for image in images})
+    if len(sizes) != 1:
+        raise ValueError(f"a batch needs images of one size, found {sizes or 'none'}; use eval_transform(size)")
+    return normalize(torch.stack(list(images)), mean, std)
+
+
+class Jointly:
+    """Several v2 transforms in a row on an image and its target, plain tensors in and out."""
+
+    def __init__(self, *steps: v2.Transform) -> None:
+        self.steps = steps
+
+    def __call__(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if image.shape[-2:] != target.shape:
+            raise ValueError(f"image {tuple(image.shape)} and target {tuple(target.shape)} differ in height or width")
+        pair = tv_tensors.Image(image), tv_tensors.Mask(target)
+        for step in self.steps:
+            pair = step(*pair)
+        return pair[0].as_subclass(Tensor), pair[1].as_subclass(Tensor)
+
+    def __repr__(self) -> str:
+        return f"Jointly({', '.join(map(repr, self.steps))})"
+
+
+class Resize(v2.Transform):
+    """To `size` (H, W): images bilinear with antialiasing, masks nearest-exact.
+
+    v2's own resize takes for a mask the *first* of the pixels that fall together (`nearest`), up to half a
+    pixel of the smaller grid away from where the image is sampled.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        size = params.get("size", self.size)
+        if isinstance(inpt, tv_tensors.Mask):
+            return tv_tensors.Mask(interpolate(inpt.as_subclass(Tensor)[None, None], size, mode="nearest-exact")[0, 0])
+        return F.resize(inpt, list(size), antialias=True)
+
+
+class RandomScale(Resize):
+    """By a random factor, the same in height and width."""
+
+    def __init__(self, scale: tuple[float, float]) -> None:
+        super().__init__((0, 0))
+        self.scale = scale
+
+    def make_params(self, flat_inputs: list[Tensor]) -> dict[str, Any]:
+        low, high = self.scale
+        factor = low + (high - low) * torch.rand(()).item()
+        height, width = flat_inputs[0].shape[-2:]
+        return {"size": (max(1, round(height * factor)), max(1, round(width * factor)))}
+
+
+class RandomCrop(v2.Transform):
+    """At most `size` (H, W) from a random place; every second time around a pixel of a favoured class."""
+
+    def __init__(self, size: tuple[int, int], favour: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.size, self.favour = size, tuple(favour)
+
+    def make_params(self, flat_inputs: list[Tensor]) -> dict[str, Any]:
+        target = next(t for t in flat_inputs if isinstance(t, tv_tensors.Mask)).as_subclass(Tensor)
+        height, width = (min(want, have) for want, have in zip(self.size, target.shape, strict=True))
+        top, left = _below(target.shape[0] - height + 1), _below(target.shape[1] - width + 1)
+        present = [c for c in self.favour if (target == c).any()]
+        if present and torch.rand(()) < 0.5:
+            pixels = (target == present[_below(len(present))]).nonzero()
+            y, x = pixels[_below(len(pixels))].tolist()
+            # The pixel falls anywhere in the crop, as far as the borders of the image allow.
+            top = min(max(y - _below(height), 0), target.shape[0] - height)
+            left = min(max(x - _below(width), 0), target.shape[1] - width)
+        return {"top": top, "left": left, "height": height, "width": width}
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        return F.crop(inpt, **params)
+
+
+class RandomPad(v2.Transform):
+    """Up to `size` (H, W) where something is missing: void in masks, the mean colour in images."""
+
+    def __init__(self, size: tuple[int, int], mean: Sequence[float] = IMAGENET_MEAN) -> None:
+        super().__init__()
+        self.size, self.color = size, [round(255 * value) for value in mean]
+
+    def make_params(self, flat_inputs: list[Tensor]) -> dict[str, Any]:
+        missing = [max(0, want - have) for want, have in zip(self.size, flat_inputs[0].shape[-2:], strict=True)]
+        top, left = (_below(n + 1) for n in missing)
+        return {"padding": [left, top, missing[1] - left, missing[0] - top]}
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        fill = IGNORE_INDEX if isinstance(inpt, tv_tensors.Mask) else self.color
+        return F.pad(inpt, params["padding"], fill=fill)
+
+
+def _below(n: int) -> int:
+    """A random integer, 0 ≤ result < n."""
+    return int(torch.randint(n, ()))

@@ -1,0 +1,9 @@
+"""Evaluation: models × data set → counts → tables.
+
+store         the counts, in SQLite
+evaluators    what can be evaluated: a model, or label maps of another program
+loop          `evaluate`
+measurements  the store read into arrays of one vocabulary
+results       `Results`: every table
+published     published values beside measured ones
+"""

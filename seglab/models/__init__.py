@@ -1,0 +1,14 @@
+"""Models: which there are, how they are built, and one interface for all of them.
+
+spec           `ModelSpec` and `Weights`: the row types of `MODELS`
+adapters       `SegModel`: one interface for the models of every library; `wrap`
+norms          BatchNorm replaced by GroupNorm or SyncBatchNorm
+unet           U-Net
+architectures  the builders of all other networks
+registry       the table `MODELS`
+checkpoints    weights on disk
+loading        `load_model`
+cost           parameters, multiply-accumulates, memory
+anatomy        blocks, activations, receptive fields
+weights/       published weights, the bundled zoo, model cards, offline bundles
+"""

@@ -1,0 +1,98 @@
+"""What is known about a model and its weights: the row types of `MODELS`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from seglab.models.adapters import SegModel
+
+ZOO = "zoo"  # the library that brings a mini's weights is seglab itself
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of trained weights of a model.
+
+    Attributes:
+        classes: key in `CLASS_SETS`, what they know; None where only a backbone is trained.
+        short: short side in pixels of the images that they expect.
+        source: `ZOO`, or what the library that publishes them calls them.
+        num_bytes: of the download, about; 0 for what travels.
+        trained_on: in words.
+        licence: of the weights.
+        miou: as published, 0–1, and `measured_on` what, under the publisher's conventions; None where there is none.
+    """
+
+    classes: str | None
+    short: int | None
+    source: str
+    num_bytes: int = 0
+    trained_on: str = ""
+    licence: str = ""
+    miou: float | None = None
+    measured_on: str = ""
+
+
+# family → year and paper
+FAMILIES: dict[str, tuple[int, str]] = {
+    "FCN": (2015, "Long, Shelhamer & Darrell: Fully Convolutional Networks for Semantic Segmentation, arXiv:1411.4038"),
+    "U-Net": (2015, "Ronneberger, Fischer & Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation,"
+                    " arXiv:1505.04597"),
+    "DeepLabV3": (2017, "Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv:1706.05587"),
+    "LR-ASPP": (2019, "Howard et al.: Searching for MobileNetV3, arXiv:1905.02244"),
+    "SegFormer": (2021, "Xie et al.: SegFormer: Simple and Efficient Design for Semantic Segmentation with"
+                        " Transformers, arXiv:2105.15203"),
+    "Mask2Former": (2022, "Cheng et al.: Masked-attention Mask Transformer for Universal Image Segmentation,"
+                          " arXiv:2112.01527"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known about a model: one row of `MODELS`.
+
+    Attributes:
+        name: key in `MODELS`.
+        title: how figures and tables call it.
+        family: key in `FAMILIES`, the paper that it follows.
+        library: where `net` comes from.
+        classes: key in `CLASS_SETS`, what its published weights know; None where only its backbone is published.
+        build: (number of classes, with auxiliary head?) → `net`, without weights and without a network.
+        adapter: the `SegModel` that brings `net` to the common form.
+        backbone: path of the part of `net` that is pretrained on ImageNet and can be frozen.
+        has_aux: whether it can have an auxiliary head.
+        divisor: both sides of its input are multiples of this; the adapter pads and crops.
+        weights: name → what is known about these weights; the first ones are the default.
+        size: (h, w) of the image for which `gmacs` are counted, with the classes of its row (21 where it has none).
+        params: parameters that prediction uses, so without an auxiliary head.
+        gmacs: 10⁹ multiply-accumulates (see `cost`); floating-point operations are twice as many.
+    """
+
+    name: str
+    title: str
+    family: str
+    library: str
+    classes: str | None
+    build: Callable[[int, bool], nn.Module]
+    adapter: "type[SegModel]"
+    backbone: str
+    has_aux: bool = False
+    divisor: int = 1
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    params: int | None = None
+    gmacs: float | None = None
+
+    @property
+    def year(self) -> int | None:
+        """When its family was published."""
+        return FAMILIES[self.family][0] if self.family in FAMILIES else None
+
+    @property
+    def paper(self) -> str:
+        """Where its family was published."""
+        return FAMILIES[self.family][1] if self.family in FAMILIES else ""
+
+
+Criterion = Callable[[Tensor, Tensor], Tensor]

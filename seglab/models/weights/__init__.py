@@ -1,0 +1,7 @@
+"""Trained weights: where they come from, and what is known about them.
+
+zoo        the bundled weights of the minis
+published  weights of torchvision, transformers and smp, fetched on first use
+cards      what is known about each model
+bundle     published weights copied to machines without a network
+"""

@@ -1,0 +1,71 @@
+"""Try a notebook's exercises as learners would: with the untouched stub, with wrong answers, with the solution.
+
+An exercise is three code cells that share a name in their metadata (`"exercise": "my_iou"`) and carry the tags
+`exercise` (the stub), `check` (its last expression is a verdict with `.passed`: None, True or False) and `solution`.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from seglab.course.notebooks import read
+from seglab.report.page import tags
+
+
+@dataclass(frozen=True)
+class Attempt:
+    exercise: str
+    kind: str  # stub, wrong or solution
+    code: str
+    passed: bool | None
+
+
+def exercise_names(path: Path) -> list[str]:
+    return [cell.metadata["exercise"] for cell in _code_cells(path) if "exercise" in tags(cell)]
+
+
+def attempts(path: Path, wrong: Mapping[str, Sequence[str]]) -> Iterator[Attempt]:
+    """Run the notebook in this process up to each exercise, and there try the stub, each wrong answer, the solution."""
+    cells = _code_cells(path)
+    last = max((i for i, cell in enumerate(cells) if "exercise" in tags(cell)), default=-1)
+    namespace: dict[str, Any] = {"__name__": "__main__", "display": lambda *_, **__: None}
+    for i, cell in enumerate(cells[: last + 1]):
+        if "exercise" in tags(cell):
+            name = cell.metadata["exercise"]
+            parts = {tag: _part(cells[i + 1 :], name, tag) for tag in ("check", "solution")}
+            between = [c for c in cells[i + 1 : cells.index(parts["check"])] if c is not parts["solution"]]
+            answers = [("stub", cell.source), *(("wrong", code) for code in wrong.get(name, []))]
+            for kind, code in [*answers, ("solution", parts["solution"].source)]:
+                before = dict(namespace)
+                for source in (code, *(c.source for c in between)):
+                    run(source, namespace)
+                yield Attempt(name, kind, code, run(parts["check"].source, namespace).passed)
+                # The same dictionary is restored, not a copy made: functions of the notebook look names up in it.
+                namespace.clear()
+                namespace.update(before)
+        run(cell.source, namespace)
+
+
+def run(source: str, namespace: dict[str, Any]) -> Any:
+    """Execute a cell; the value of its last expression, as a notebook shows it."""
+    lines = ["" if line.startswith(("%", "!")) else line for line in source.splitlines()]
+    tree = ast.parse("\n".join(lines))
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "<cell>", "exec"), namespace)
+    return (
+        eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace) if isinstance(last, ast.Expr) else None
+    )
+
+
+def _code_cells(path: Path) -> list[NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def _part(cells: list[NotebookNode], exercise: str, tag: str) -> NotebookNode:
+    found = [cell for cell in cells if tag in tags(cell) and cell.metadata.get("exercise") == exercise]
+    assert len(found) == 1, f"exercise {exercise!r} has {len(found)} cells tagged `{tag}`, it needs one"
+    return found[0]

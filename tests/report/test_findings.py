@@ -1,0 +1,79 @@
+"""What a reader looks for first, on counts that were made up."""
+
+import pytest
+from helpers.stores import fill, masks, spoilt
+
+from seglab.evaluation.results import Results
+from seglab.report import findings
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Forty images: two models that are equally good, one that is worse."""
+    path, targets = tmp_path_factory.mktemp("findings") / "s.sqlite", masks(40)
+    for name, share, seed in ("good", 0.2, 1), ("twin", 0.2, 5), ("poor", 0.6, 2):
+        fill(path, name, targets, spoilt(targets, share, seed=seed), microseconds=2500)
+    return Results.open(path)
+
+
+def test_who_can_be_told_apart(results):
+    first, second, third = findings.verdict(results)
+    best, other = results.summary().index[:2]
+    assert first == f"{best} is ahead of poor: the interval of each difference leaves out zero."
+    assert second == f"It cannot be told from {other} on these images."
+    assert third == "Of all 3 pairs, 2 can be told apart."
+    assert findings.verdict(results.select("good", "twin"))[0].endswith(f"cannot be told from {other} on these images.")
+    assert findings.verdict(results.select("good")) == ["good alone is no comparison."]
+
+
+def test_one_clip_has_no_order(tmp_path):
+    targets = masks(5)
+    for name, share in ("good", 0.1), ("poor", 0.9):
+        fill(tmp_path / "s.sqlite", name, targets, spoilt(targets, share), groups=["clip"] * 5)
+    said = findings.verdict(Results.open(tmp_path / "s.sqlite"))
+    assert said == ["No order can be claimed: one clip: no interval."]
+
+
+def test_a_sentence_about_everything(results):
+    said = findings.abstract({"toys test": results})
+    assert said == "good, twin and poor, each trained once, judged on toys test (40 images)."
+
+
+def test_mistakes_are_those_of_the_confusion_matrix(results):
+    table = findings.mistakes(results, count=2)
+    assert table["model"].to_list() == ["good", "good", "twin", "twin", "poor", "poor"]
+    confusion = results.confusion("poor")
+    worst = table[table["model"] == "poor"].iloc[0]
+    pixels = confusion.loc[worst["target"], worst["called"]]
+    wrong = confusion.to_numpy().sum() - sum(confusion.loc[c, c] for c in confusion.index)
+    assert pixels == max(confusion.loc[t, p] for t in confusion.index for p in confusion.columns if t != p)
+    assert worst["of_target"] == pytest.approx(pixels / confusion.loc[worst["target"]].sum())
+    assert worst["of_mistakes"] == pytest.approx(pixels / wrong)
+
+
+def test_images_to_look_at(results):
+    table, each = findings.telling_images(results), results.per_image()
+    best = results.summary().index[0]
+    own = each[each["model"] == best].set_index("id")["miou"]
+    assert table.loc["best", "id"] == own.idxmax()
+    assert table.loc["worst", "id"] == own.idxmin()
+    assert table.loc["worst", best] == pytest.approx(own.min())
+    assert table["id"].is_unique
+    rows = each.pivot_table(index="id", columns="model", values="miou").drop(index=table["id"].iloc[:2])
+    assert table.loc["most disputed", "id"] == (rows.max(axis=1) - rows.min(axis=1)).idxmax()
+
+
+def test_numbers_as_one_writes_them(results):
+    table = findings.readable(results)
+    row = results.summary().loc["poor"]
+    assert table.loc["poor", "mIoU"] == f"{row['miou']:.3f}"
+    assert table.loc["poor", "interval"] == f"{row['low']:.3f} to {row['high']:.3f}"
+    assert list(table.loc["poor", ["ms an image", "10⁹ MACs"]]) == ["2", "–"]
+
+
+def test_a_square_of_mistakes_has_room_for_others(results):
+    table, classes = findings.square(results.confusion("good").assign(other=7))
+    assert classes.names[-1] == "other"
+    assert table.shape == (12, 12)
+    assert (table[:-1, -1] == 7).all()
+    assert not table[-1].any()

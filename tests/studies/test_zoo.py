@@ -1,0 +1,110 @@
+"""The zoo: what its cards say is what its weights are and do."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import zoo
+
+from seglab import MODELS, Results, evaluate, load_dataset, load_model
+from seglab._utils.hashing import sha256_file
+from seglab.models.checkpoints import read_checkpoint
+from seglab.models.weights.zoo import stored_counts, zoo_dir
+from seglab.training.loop import fit
+from seglab.training.recipe import Recipe
+
+CARDS = sorted(path.stem for path in zoo_dir().glob("*-*.json"))
+
+
+def test_recipes_are_for_minis_and_for_weights_that_their_rows_name():
+    assert zoo.recipes()
+    for name in zoo.recipes():
+        model, _, data = name.partition(":")
+        assert data in MODELS[model].weights
+        assert data in zoo.SEEDS
+
+
+def test_a_recipe_is_a_command(tmp_path):
+    name = next(iter(zoo.recipes()))
+    words = zoo.command(name, 2, tmp_path)
+    assert words[:2] == ["train", name.partition(":")[0]] or words[1].startswith(name.partition(":")[0])
+    assert words[-4:] == ["--seed", "2", "--out", str(tmp_path)]
+    with pytest.raises(ValueError, match="unknown recipe 'unet_mini:mars'"):
+        zoo.command("unet_mini:mars", 0, tmp_path)
+
+
+def test_the_zoo_is_small():
+    assert sum(path.stat().st_size for path in zoo_dir().iterdir()) < 48e6
+
+
+def test_the_page_is_what_the_cards_say():
+    assert (zoo_dir() / "README.md").read_text(encoding="utf-8") == zoo.readme()
+    assert all(f"| {card.replace('-', ':', 1)} |" in zoo.readme() for card in CARDS)
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_is_of_these_weights(card):
+    path = zoo_dir() / f"{card}.safetensors"
+    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert facts["sha256"] == sha256_file(path)
+    assert facts["bytes"] == path.stat().st_size
+    trained, state = read_checkpoint(path)
+    assert trained["run"] == facts["run"]
+    model = load_model(path, device="cpu").net
+    assert {state[key].dtype for key, _ in model.named_parameters()} == {torch.float16}
+    assert all(state[key].dtype == value.dtype for key, value in model.named_buffers() if key in state)
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_what_a_card_says_was_counted(card):
+    model, _, data = card.partition("-")
+    facts = json.loads((zoo_dir() / f"{card}.json").read_text(encoding="utf-8"))
+    results = Results.open(stored_counts(data)).select(f"{model}:{data}")
+    first = results.seeds().iloc[0]
+    assert facts["measured"]["miou"] == pytest.approx(first["miou"], abs=5e-5)
+    counted = results.seeds()["seed"].to_list()
+    assert counted == list(zoo.SEEDS[data])[: len(counted)]
+    assert facts["measured"]["miou of each seed"] == pytest.approx(results.seeds()["miou"].to_list(), abs=5e-5)
+
+
+@pytest.mark.parametrize("card", [card for card in CARDS if card.endswith("-toytown")])
+def test_counting_again_gives_the_same(card):
+    """On the first scenes, and but for a few pixels: processors round differently."""
+    name = card.replace("-", ":", 1)
+    scenes = load_dataset("toytown", "test").subset(range(8))
+    again = evaluate(load_model(name, device="cpu"), scenes, progress=False).counts
+    stored = Results.open(stored_counts("toytown")).select(name).counts
+    stored = stored[stored["id"].isin(scenes.ids) & (stored["seed"] == 0)]
+    keys = ["id", "target", "pred"]
+    both = again.set_index(keys)["pixels"].sub(stored.set_index(keys)["pixels"], fill_value=0)
+    assert both.abs().sum() <= 8 * 192 * 256 / 1e4
+
+
+def test_another_seed_can_follow(tmp_path, monkeypatch):
+    """Its counts join those of the others; what travels stays as it is."""
+    name, ours = "lraspp_mini:toytown", tmp_path / "zoo"
+    shutil.copytree(zoo_dir(), ours)
+    monkeypatch.setattr(zoo, "zoo_dir", lambda: ours)
+    with pytest.raises(ValueError, match=r"no training of lraspp_mini:mars with seed 0"):
+        monkeypatch.setitem(zoo.SEEDS, "mars", (0,))
+        zoo.publish("lraspp_mini:mars", tmp_path)
+    torch.manual_seed(1)
+    model = load_model("lraspp_mini", weights=None, device="cpu")
+    streets = load_dataset("toytown", "train", size=(48, 64)).subset(range(8))
+    fit(model, streets, streets, Recipe(epochs=1, size=(48, 64), seed=1), zoo.folder(name, 1, tmp_path), progress=False)
+    before = json.loads((ours / "lraspp_mini-toytown.json").read_text(encoding="utf-8"))
+    card = zoo.publish(name, tmp_path)
+    first, second, *_ = card["measured"]["miou of each seed"]
+    assert first == card["measured"]["miou"] == pytest.approx(before["measured"]["miou"], abs=1e-3)
+    assert 0 < second < 0.3
+    assert card["sha256"] == sha256_file(ours / "lraspp_mini-toytown.safetensors") == before["sha256"]
+    assert Results.open(zoo.stored_counts("toytown")).select(name).seeds()["seed"].to_list()[:2] == [0, 1]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_quality_is_what_was_asked_for(card):
+    model, _, data = card.partition("-")
+    least = {"toytown": 0.55, "camvid": 0.35} if model == "mask2former_mini" else {"toytown": 0.70, "camvid": 0.45}
+    facts = json.loads((zoo_dir() / f"{card}.json").read_text(encoding="utf-8"))
+    assert facts["measured"]["miou"] >= least[data]

@@ -1,0 +1,165 @@
+"""Notebook 13 in JupyterLab: swipe, probe, switch classes off, paint, explore a photograph, follow a number."""
+
+import base64
+import secrets
+from io import BytesIO
+
+import numpy as np
+import pytest
+from helpers.lab_server import copy_checkout, errors, lab, run_all_cells, saved_cells, without_outputs
+from PIL import Image
+from skimage import data as photographs
+
+from seglab import MODELS, Results, predict
+from seglab.models.weights.zoo import stored_counts
+
+NOTEBOOK = "13_compare.ipynb"
+
+
+@pytest.fixture
+def page(tmp_path, browser):
+    """The notebook, run in a browser; nothing may go wrong in it."""
+    checkout, token, problems = copy_checkout(tmp_path / "checkout"), secrets.token_hex(8), []
+    path = without_outputs(checkout / "notebooks" / NOTEBOOK)
+    with lab(checkout, token) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{address}/lab/tree/{NOTEBOOK}?token={token}")
+        run_all_cells(page)
+        assert [error for cell in saved_cells(page, path, 300) for error in errors(cell)] == []
+        yield page
+    assert not problems
+
+
+def viewer_in(page, mode):
+    viewer = page.locator(f".seglab-viewer[data-mode='{mode}']").first
+    viewer.scroll_into_view_if_needed()
+    return viewer
+
+
+def scene_of(viewer):
+    """What a viewer was given: its image, and the names of its layers."""
+    found = viewer.evaluate("v => { const { image, layers } = v.parentElement.viewer.data;"
+                            " return { image, names: layers.map((l) => l.name) }; }")  # fmt: skip
+    encoded = base64.b64decode(found["image"].partition(",")[2])
+    return np.array(Image.open(BytesIO(encoded)).convert("RGB")), found["names"]
+
+
+def at(viewer, x, y, size):
+    """Where a pixel of the image is on the screen."""
+    box = viewer.locator(".pane").first.bounding_box()
+    return box["x"] + (x + 0.5) * box["width"] / size[1], box["y"] + (y + 0.5) * box["height"] / size[0]
+
+
+def png(image):
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def test_notebook_13_by_hand(page):
+    swipe_and_probe(page)
+    paint(page)
+    explore(page)
+    follow_a_number(page)
+
+
+def swipe_and_probe(page):
+    viewer = viewer_in(page, "swipe")
+    image, names = scene_of(viewer)
+    size = image.shape[:2]
+
+    viewer.get_by_label("opacity").fill("0.2")
+    assert viewer.locator("canvas.over").first.evaluate("c => c.style.opacity") == "0.2"
+    viewer.get_by_label("opacity").focus()
+    page.keyboard.press("ArrowRight")
+    assert viewer.locator("canvas.over").first.evaluate("c => c.style.opacity") == "0.21"
+
+    road = viewer.locator(".legend button[title='road']")
+    road.click()
+    assert road.get_attribute("aria-pressed") == "false"
+    road.click()
+
+    page.mouse.move(*at(viewer, size[1] / 2, size[0] / 2, size))
+    page.mouse.down()
+    page.mouse.move(*at(viewer, size[1] / 4 - 0.5, size[0] / 2, size), steps=5)
+    page.mouse.up()
+    assert float(viewer.get_by_label("swipe").input_value()) == pytest.approx(0.25, abs=0.02)
+
+    family = {spec.family: f"{name}:toytown" for name, spec in MODELS.items() if name.endswith("_mini")}
+    p = predict(family[names[0]], image)
+    for x, y in ((20, 20), (128, 170)):
+        page.mouse.move(*at(viewer, x, y, size))
+        row = viewer.locator(".probe tr", has_text=names[0]).first
+        row.get_by_text("margin").wait_for()  # the kernel has answered
+        label = p.classes.names[int(p.mask[y, x])]
+        said = " ".join(row.inner_text().split())
+        assert said.startswith(f"{names[0]} {label} {label} {float(p.confidence()[y, x]):.0%}")
+        assert f"margin {float(p.margin()[y, x]):.2f}" in said
+
+
+def paint(page):
+    viewer = viewer_in(page, "paint")
+    image, _ = scene_of(viewer)
+    size = image.shape[:2]
+    score = viewer.locator(".score tr", has_text="you").locator(".number")
+    assert score.text_content() == "–"
+    page.mouse.move(*at(viewer, 60, 100, size))
+    page.mouse.down()
+    page.mouse.move(*at(viewer, 90, 100, size), steps=4)
+    page.mouse.up()
+    assert 0 <= float(score.text_content()) < 1
+    viewer.get_by_role("button", name="undo").click()
+    assert score.text_content() == "–"
+
+
+def explore(page):
+    photo = page.locator("input.file").first
+    photo.scroll_into_view_if_needed()
+    photo.set_input_files({"name": "diary.txt", "mimeType": "text/plain", "buffer": b"Dear diary"})
+    page.get_by_text("diary.txt: not an image that Pillow reads").wait_for()
+    photo.set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": png(photographs.chelsea())})
+    page.get_by_text("knows 11 classes and nothing else").wait_for()
+    box = page.locator(".widget-vbox", has=page.locator("input.file")).last
+    seen = scene_of(box.locator(".seglab-viewer").first)[0]
+    np.testing.assert_array_equal(seen, photographs.chelsea())
+    # Another data set brings the streets back; the slider moves by keys, and a drop is as good as a choice.
+    page.locator(".widget-dropdown select").first.select_option("toytown:night test")
+    page.get_by_text("IoU on this image").first.wait_for()
+    handle = page.locator(".widget-slider .noUi-handle").first
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("tab", name="take along").click()
+    page.locator("a[download$='-1-probability.png']").wait_for()
+    with page.expect_download() as saved:
+        page.get_by_text("this view", exact=True).click()
+    assert saved.value.suggested_filename.endswith("-1-probability.png")
+    page.get_by_role("tab", name="masks").click()
+    drop = """async ([name, bytes]) => {
+      const files = new DataTransfer();
+      files.items.add(new File([Uint8Array.from(bytes)], name, { type: "image/png" }));
+      const root = document.querySelector("input.file").closest(".seglab-viewer");
+      root.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop, ["face.png", list(png(photographs.astronaut()[::4, ::4].copy()))])
+    page.get_by_text("Share of pixels").first.wait_for()
+    assert scene_of(box.locator(".seglab-viewer").first)[0].shape == (128, 128, 3)
+
+
+def follow_a_number(page):
+    board = page.locator(".seglab-board").first
+    board.scroll_into_view_if_needed()
+    cell = board.get_by_role("button", name="fence of").first
+    cell.click()
+    board.get_by_text("is wrong about fence").wait_for()
+    model = cell.get_attribute("aria-label").removeprefix("fence of ").partition(",")[0]
+    worst = Results.open(stored_counts("toytown")).where(model, "fence").iloc[0]
+    first = board.locator(".found li:first-child button[aria-pressed='true']")
+    first.and_(page.get_by_label(f"image {worst['id']}, {worst['pixels']} pixels")).wait_for()
+    board.get_by_role("button", name="pole called building").first.click()
+    board.get_by_text("calls pole building").wait_for()
+    point = board.locator("circle").nth(3)
+    name = point.get_attribute("aria-label").partition(":")[0]
+    point.focus()
+    page.keyboard.press("Enter")
+    board.locator(f"circle[aria-label^='{name}:'][aria-pressed='true']").wait_for()

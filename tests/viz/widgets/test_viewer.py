@@ -1,0 +1,360 @@
+"""The viewer: what Python gives it, and what it does with that in a real browser, from disk, without a network."""
+
+import base64
+import json
+import re
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from skimage import data as photographs
+
+from seglab import CLASS_SETS, load_dataset, load_model, predict
+from seglab.data.classes import ClassSet
+from seglab.data.palette import voc_colors
+from seglab.metrics.confusion import confusion_matrix
+from seglab.metrics.measures import iou_per_class
+from seglab.viz.widgets.viewer import Viewer, scene_data, view
+
+STREET = CLASS_SETS["street"]
+SKY, BUILDING, POLE, ROAD = range(4)
+
+
+def small():
+    """Four rows of six pixels: two models and a target."""
+    target = np.full((4, 6), ROAD, np.uint8)
+    target[:2] = SKY
+    target[3, 5] = 255
+    good, poor = target.copy(), target.copy()
+    good[3, 5] = ROAD
+    poor[:, :3] = BUILDING
+    poor[3, 5] = 255
+    image = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+    return image, {"good": good, "poor": poor}, target
+
+
+# What Python gives it -------------------------------------------------------------------------------------------------
+
+
+def test_label_maps_travel_as_they_are():
+    image, masks, target = small()
+    data = scene_data(image, masks, STREET, target)
+    assert [layer["name"] for layer in data["layers"]] == ["good", "poor", "target"]
+    assert (data["width"], data["height"], data["target"]) == (6, 4, 2)
+    for layer, mask in zip(data["layers"], [*masks.values(), target], strict=True):
+        assert zlib.decompress(base64.b64decode(layer["labels"])) == mask.tobytes()
+    good, poor, own = (layer["iou"] for layer in data["layers"])
+    assert good[SKY] == good[ROAD] == 1.0
+    assert good[BUILDING] is None
+    assert poor[SKY] == pytest.approx(6 / 12)
+    assert poor[ROAD] == pytest.approx(5 / 11, abs=1e-4)
+    assert poor[BUILDING] == 0.0
+    assert own is None
+    json.dumps(data)
+
+
+def test_iou_is_that_of_the_metrics():
+    dice = np.random.default_rng(0)
+    target, pred = dice.integers(0, 11, (2, 20, 30)).astype(np.uint8)
+    target[0] = 255
+    data = scene_data(np.zeros((20, 30, 3), np.uint8), {"a": pred}, STREET, target)
+    expected = iou_per_class(confusion_matrix(torch.from_numpy(pred), torch.from_numpy(target), 11))
+    assert data["layers"][0]["iou"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_without_a_target_nothing_is_judged():
+    """Not even by a mask that happens to be called so."""
+    image, masks, target = small()
+    assert [layer["iou"] for layer in scene_data(image, masks | {"target": target}, STREET)["layers"]] == [None] * 3
+    both = scene_data(image, {"the same": target}, STREET, target)
+    assert both["layers"][0]["iou"][SKY] == 1.0
+
+
+def test_what_cannot_be_shown():
+    image, masks, _ = small()
+    with pytest.raises(ValueError, match="nothing to show"):
+        scene_data(image, {}, STREET)
+    with pytest.raises(ValueError, match=r"mask of 'good' is \(3, 6\), but the image \(4, 6\)"):
+        scene_data(image, {"good": masks["good"][:3]}, STREET)
+    with pytest.raises(ValueError, match=r"mask of 'target': labels \[77\] are outside the 11 classes"):
+        scene_data(image, masks, STREET, np.full((4, 6), 77))
+    with pytest.raises(ValueError, match=r"mask of 'far': labels \[256\] are outside"):  # not 0, its last byte
+        scene_data(image, {"far": np.full((4, 6), 256)}, STREET)
+
+
+def test_a_static_picture_goes_along():
+    image, masks, target = small()
+    bundle, metadata = view(image, masks, STREET, target)._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["image/png"]
+    assert "good: sky" in metadata["image/png"]["alt"]
+
+
+def test_the_kernel_says_how_sure_a_model_is():
+    model = load_model("unet_mini:toytown", device="cpu")
+    scenes = load_dataset("toytown", "test")
+    p = predict(model, scenes[0].image)
+    viewer = view(scenes[0].image, {"other": p.mask, "unet": p}, scenes.classes)
+    ((place, said),) = viewer.probe(100, 50)
+    probs = p.probs()[:, 50, 100]
+    assert place == 1
+    assert said.startswith(f"{scenes.classes.names[int(probs.argmax())]} {float(probs.max()):.0%}")
+    assert f"margin {float(p.margin()[50, 100]):.2f}, entropy {float(p.entropy()[50, 100]):.1f} bits" in said
+
+
+def test_drawings_and_photographs_arrive():
+    image, masks, target = small()
+    photos = []
+    viewer = view(image, masks, STREET, target)
+    assert not viewer.takes_photographs
+    drawn = np.arange(24, dtype=np.uint8)
+    viewer._hear({"kind": "drawing"}, [memoryview(drawn.tobytes())])
+    assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
+    viewer._hear({"kind": "drawing"}, [b"of another scene"])
+    assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
+
+    viewer = Viewer(scene_data(image, masks, STREET), on_photo=lambda name, photo: photos.append((name, photo)))
+    assert viewer.takes_photographs
+    for name, pieces in (("left unfinished", [b"x"]), ("whole", [b"ab", b"cd", b"e"])):
+        for part, piece in enumerate(pieces):
+            viewer._hear({"kind": "photo", "name": name, "part": part, "parts": 3}, [memoryview(piece)])
+    assert photos == [("whole", b"abcde")]
+
+
+def test_another_scene_in_the_same_view():
+    image, masks, target = small()
+    viewer = view(image, masks, STREET, target, mode="swipe", left=1, right=2)
+    viewer.show(scene_data(image[:2], {"good": masks["good"][:2]}, STREET))
+    assert viewer.state == {"mode": "swipe", "left": 0, "right": 0}
+    assert viewer.drawing.shape == (2, 6)
+
+
+# What it does ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(tmp_path, browser):
+    """A page from disk, without a network; nothing may go wrong in it."""
+
+    @contextmanager
+    def look(html, **context):
+        path, problems = tmp_path / "view.html", []
+        path.write_text(html, encoding="utf-8")
+        page = browser.new_context(offline=True, **context).new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        page.on("dialog", lambda dialog: problems.append(dialog.message))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".seglab-viewer")
+        yield page
+        page.close()
+        assert not problems
+
+    return look
+
+
+PIXEL = """([index, x, y]) => {
+  const canvas = document.querySelectorAll("canvas.over")[index];
+  return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data];
+}"""
+COUNT_PAINTS = """() => {
+  const put = CanvasRenderingContext2D.prototype.putImageData;
+  window.painted = 0;
+  CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+    window.painted++;
+    return put.apply(this, given);
+  };
+}"""
+LEFT, RIGHT, SECOND_PANE = 0, 1, 2
+
+
+def color(k):
+    return [*STREET.colors[k], 255]
+
+
+def choose(page, mode):
+    page.select_option("select[aria-label='view']", mode)
+
+
+def words(page):
+    return " ".join(page.inner_text(".probe").split())
+
+
+def test_classes_and_modes(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target).to_html()) as page:
+        assert page.evaluate(PIXEL, [LEFT, 0, 0]) == color(SKY)
+        assert page.evaluate(PIXEL, [RIGHT, 0, 0]) == color(BUILDING)
+        page.click(".legend button[title='sky']")
+        assert page.get_attribute(".legend button[title='sky']", "aria-pressed") == "false"
+        assert page.evaluate(PIXEL, [LEFT, 0, 0])[3] == 0
+        assert page.evaluate(PIXEL, [LEFT, 0, 3]) == color(ROAD)
+        page.click(".legend button[title='sky']")
+        assert page.inner_text(".legend button[title='road'] .v") == "50 % · IoU 1.00"
+
+        choose(page, "side")
+        assert page.evaluate(PIXEL, [SECOND_PANE, 0, 0]) == color(BUILDING)
+        assert page.locator(".pane:visible").count() == 2
+        choose(page, "error")
+        page.select_option("select[aria-label='left model']", "1")
+        right, wrong, void = (page.evaluate(PIXEL, [LEFT, x, 3]) for x in (4, 0, 5))
+        assert wrong == [209, 73, 91, 255]
+        assert right[3] < 255
+        assert void == [0, 0, 0, 255]
+        choose(page, "agreement")
+        agreed, disputed = (page.evaluate(PIXEL, [LEFT, x, 0]) for x in (4, 0))
+        assert (agreed[:3], disputed) == ([0, 0, 0], [252, 253, 191, 255])
+        assert agreed[3] < 255
+        assert page.inner_text(".key").split("\n") == ["all models agree", "two opinions"]
+        assert page.locator(".legend").is_hidden()
+        choose(page, "one")
+        assert page.locator("select[aria-label='right model']").is_hidden()
+        page.check("label:has-text('outlines') input")
+        page.select_option("select[aria-label='left model']", "0")
+        inside, edge = page.evaluate(PIXEL, [LEFT, 2, 0]), page.evaluate(PIXEL, [LEFT, 2, 1])
+        assert (inside[3], edge) == (0, color(SKY))
+
+
+def test_a_probe_by_mouse_and_by_keys(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target).to_html()) as page:
+        box = page.locator(".pane").first.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.5 / 6, box["y"] + box["height"] * 0.5 / 4)
+        assert words(page) == "row 0, column 0 good sky poor building target sky"
+        page.focus(".pane")
+        for _ in range(3):
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+ArrowRight")
+        assert words(page) == "row 3, column 5 good road poor void target void"
+
+
+def test_swipe_zoom_and_opacity_paint_nothing(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target, swipe=0.25).to_html()) as page:
+        clip = "i => document.querySelectorAll('canvas.over')[i].style.clipPath"
+        assert page.evaluate(clip, LEFT) == "inset(0px 75% 0px 0px)"
+        assert page.evaluate(clip, RIGHT) == "inset(0px 0px 0px 25%)"
+        box = page.locator(".pane").first.bounding_box()
+        page.evaluate(COUNT_PAINTS)
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] * 0.25, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.5, middle, steps=4)
+        page.mouse.up()
+        assert page.evaluate(clip, RIGHT) == "inset(0px 0px 0px 50%)"
+        page.locator("input[aria-label='opacity']").fill("0.2")
+        assert page.evaluate("document.querySelector('canvas.over').style.opacity") == "0.2"
+        page.click("button[aria-label='zoom in']")
+        scaled = page.evaluate("getComputedStyle(document.querySelector('.stage')).transform")
+        assert scaled.startswith("matrix(1.5, 0, 0, 1.5")
+        page.keyboard.press("Tab")
+        page.click("button:has-text('whole image')")
+        assert page.evaluate("getComputedStyle(document.querySelector('.stage')).transform").startswith("matrix(1,")
+        assert page.evaluate("window.painted") == 0
+        page.click(".legend button[title='road']")
+        assert page.evaluate("window.painted") == 2
+
+
+def test_painting_against_models(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target, mode="paint", brush=0).to_html()) as page:
+
+        def score():
+            return dict(zip(*[iter(page.inner_text(".score").split())] * 2, strict=True))
+
+        assert page.locator(".pen, [aria-label='class to paint'] option").all_inner_texts() == ["sky", "road"]
+        assert score() == {"you": "–", "good": "1.00", "poor": "0.50"}
+        box = page.locator(".pane").first.bounding_box()
+        cell = box["width"] / 6
+
+        def drag(*points):
+            for n, (x, y) in enumerate(points):
+                page.mouse.move(box["x"] + (x + 0.5) * cell, box["y"] + (y + 0.5) * cell)
+                page.mouse.down() if n == 0 else None
+            page.mouse.up()
+
+        drag((0, 0), (5, 0))
+        assert score()["you"] == "0.50"  # one row of two
+        drag((0, 2), (2, 2))
+        assert score()["you"] == "0.40"  # and three pixels of road: 6 of 15
+        assert page.evaluate(PIXEL, [LEFT, 2, 2]) == color(SKY)
+        page.check("label:has-text('erase') input")
+        drag((0, 2), (1, 2))
+        assert score()["you"] == "0.46"  # 6 of 13
+        page.click("button:has-text('undo')")
+        assert score()["you"] == "0.40"
+        page.uncheck("label:has-text('erase') input")
+        page.select_option("[aria-label='class to paint']", label="road")
+        assert score() == {"you": "–", "good": "1.00", "poor": "0.45"}
+        page.focus(".pane")
+        for key in ("ArrowDown", "Space", "ArrowRight", "Space"):  # below (1, 2), where the mouse was last
+            page.keyboard.press(key)
+        assert score()["you"] == "0.18"  # 2 of the 11 that are not void
+        assert "target" not in words(page), "who paints is not told what is there"
+        drag((5, 3), (5, 3))
+        assert score()["you"] == "0.18"  # void counts for nothing
+        page.click("button:has-text('start again')")
+        assert score()["you"] == "–"
+        choose(page, "one")
+        assert page.locator(".score").count() == 0
+
+
+def test_everything_can_be_reached_and_has_a_name(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target).to_html()) as page:
+        nameless = """[...document.querySelectorAll("button, select, input")].filter(e => !e.hidden &&
+            !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")?.textContent.trim())).length"""
+        assert page.evaluate(nameless) == 0
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "view"
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        assert "good: sky" in page.get_attribute(".pane", "aria-label")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_windows_in_both_themes(opened, scheme):
+    image, masks, target = small()
+    size = {"width": 360, "height": 700}
+    with opened(view(image, masks, STREET, target).to_html(), viewport=size, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        background = page.evaluate("getComputedStyle(document.querySelector('.seglab-viewer')).backgroundColor")
+        assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 27, 32)"}[scheme]
+        choose(page, "side")
+        first, second = (page.locator(".pane").nth(i).bounding_box() for i in range(2))
+        assert second["y"] >= first["y"] + first["height"]
+        assert first["height"] == second["height"] == pytest.approx(first["width"] * 4 / 6, abs=1)
+
+
+def test_hostile_names_are_only_text(opened):
+    image, masks, target = small()
+    evil = "</script><img src=x onerror=alert(1)>"
+    classes = ClassSet("evil", (evil, "<b>b</b>", "c", "d"), voc_colors(4))
+    html = view(image, {evil: masks["good"], "<i>": masks["poor"]}, classes, target).to_html(evil)
+    assert "<img" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    with opened(html) as page:
+        assert page.locator("img, b, i").count() == 0
+        assert page.inner_text(".legend button .n").startswith("</script>")
+
+
+def test_a_large_scene_is_painted_within_a_frame(opened):
+    """1080×1920 and six models: no pixel is touched for opacity and swipe, and one pass is enough for a class."""
+    dice = np.random.default_rng(0)
+    coarse = dice.integers(0, 11, (6, 27, 48), np.uint8)
+    masks = {f"model {i}": m.repeat(40, 0).repeat(40, 1) for i, m in enumerate(coarse)}
+    photo = np.resize(photographs.chelsea(), (1080, 1920, 3))
+    with opened(view(photo, masks, STREET).to_html()) as page:
+        page.wait_for_timeout(500)
+        steps = """async () => {
+          const viewer = document.querySelector(".seglab-scene").viewer;
+          const taken = (change) => { viewer.set(change); return viewer.paints.at(-1); };
+          const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+          const rounds = [...Array(15).keys()];
+          return { cheap: median(rounds.map((i) => taken({ opacity: i / 15, swipe: i / 15 }))),
+                   toggle: median(rounds.map((i) => taken({ hidden: [i % 11] }))) };
+        }"""
+        milliseconds = page.evaluate(steps)
+    print(milliseconds)
+    assert milliseconds["cheap"] < milliseconds["toggle"]
