@@ -10,7 +10,7 @@ import pandas as pd
 from common import header, milliseconds, show
 
 from seglab.metrics.bootstrap import Floats, draws, resampled_iou
-from seglab.metrics.comparison import Sheet, pairwise_table, resample
+from seglab.metrics.comparison import GroupedCounts, pairwise_table, resample
 from seglab.metrics.confusion import Counts
 from seglab.metrics.measures import iou
 
@@ -44,7 +44,7 @@ def main() -> None:
 
     names = [f"model {i}" for i in range(6)]
     shown = (parts[..., 1] > 0).sum(axis=0)
-    sheet = Sheet({name: images(0.6 + 0.02 * i, seed=i)[None] for i, name in enumerate(names)},
+    sheet = GroupedCounts({name: images(0.6 + 0.02 * i, seed=i)[None] for i, name in enumerate(names)},
                   tuple(map(str, range(CLASSES))), shown)  # fmt: skip
     start = perf_counter()
     pairs = pairwise_table(sheet, resample(sheet, RESAMPLES))

@@ -30,7 +30,7 @@ from seglab import CLASS_SETS, evaluate, load_dataset, load_model
 from seglab.data.classes import ClassSet
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.palette import voc_colors
-from seglab.inference.fast import Quick
+from seglab.inference.fast import FastModel
 from seglab.masks.argmax import to_mask
 from seglab.metrics.measures import iou_per_class
 from seglab.models.adapters import SegModel
@@ -103,7 +103,7 @@ def our_loop(model: SegModel, dataset: SegmentationDataset, precision: str) -> n
 
 def differing(model: SegModel, dataset: SegmentationDataset, precision: str) -> tuple[float, int]:
     """Share of pixels on which the two loops do not agree, and how many classes they name."""
-    quick, transform = Quick(model, precision), SemanticSegmentation(resize_size=SHORT)
+    quick, transform = FastModel(model, precision), SemanticSegmentation(resize_size=SHORT)
     different, pixels, named = 0, 0, set()
     for record in dataset.records[::4]:
         theirs = usual_mask(model, Image.open(record.files[0]).convert("RGB"), transform)

@@ -3,7 +3,7 @@
     python benchmarks/inference.py
 
 The example: the preset's transforms (short side 520), the model in `eval()`, its `["out"]`, interpolated to the
-photograph's own size, argmax. Ours: `inference.Quick` and `masks.to_mask`, which `predict` and `evaluate` use. Models,
+photograph's own size, argmax. Ours: `inference.FastModel` and `masks.to_mask`, which `predict` and `evaluate` use. Models,
 frames and the short training are those of `evaluation.py`.
 
 Pixels may differ for three reasons, which the table keeps apart: *fused*, the same resized image through the model
@@ -25,7 +25,7 @@ from PIL import Image
 from torchvision.transforms._presets import SemanticSegmentation
 
 from seglab.data.dataset import SegmentationDataset
-from seglab.inference.fast import PRECISIONS, Quick
+from seglab.inference.fast import PRECISIONS, FastModel
 from seglab.masks.argmax import to_mask
 from seglab.models.adapters import SegModel
 
@@ -38,7 +38,7 @@ NAMES = (
 FRAMES, ROUNDS = 8, 7
 
 
-class Unfused(Quick):
+class Unfused(FastModel):
     """The same without folding anything."""
 
     def __init__(self, model: SegModel) -> None:
@@ -54,9 +54,9 @@ def compare(name: str, dataset: SegmentationDataset) -> dict[str, float | int]:
     ]
     images = [dataset[i].image for i in range(0, len(dataset), len(dataset) // FRAMES)]
     transform, size = SemanticSegmentation(resize_size=SHORT), images[0].shape[1:]
-    quick = {precision: Quick(model, precision) for precision in PRECISIONS}
+    quick = {precision: FastModel(model, precision) for precision in PRECISIONS}
 
-    def ours(looks: Quick, image: torch.Tensor) -> torch.Tensor:
+    def ours(looks: FastModel, image: torch.Tensor) -> torch.Tensor:
         return to_mask(looks(image[None]), size=tuple(size))[0]
 
     candidates = {"example": partial(usual_mask, model, photos[0], transform)}

@@ -68,11 +68,11 @@ def datasets(
 ) -> None:
     """List the data sets, and which of them are here."""
     from seglab.data.catalogue import table
-    from seglab.data.loading import data_root, load_dataset, present
+    from seglab.data.loading import data_root, load_dataset, local_datasets
 
     if check is None:
         rows = table()[["title", "classes", "images", "download"]]
-        here = set(present())
+        here = set(local_datasets())
         rows["here"] = ["drawn" if name == "toytown" else "yes" if name in here else "" for name in rows.index]
         typer.echo(rows.to_string())
         typer.echo(f"\nData lies in {data_root()}; the environment variable SEGLAB_DATA names another folder.")
@@ -141,15 +141,15 @@ def fetch(
         if not names and not everything:
             sizes = {
                 label: spec.weights[w].num_bytes
-                for label in published.published()
+                for label in published.labels()
                 for spec, w in [published.resolve(label)]
             }
             for label, size in sizes.items():
                 typer.echo(
-                    f"{label:<38} {human(size):>8}  {'here' if published.here(*published.resolve(label)) else ''}"
+                    f"{label:<38} {human(size):>8}  {'here' if published.is_cached(*published.resolve(label)) else ''}"
                 )
             raise ValueError(f"name some of these, or say --all ({human(sum(sizes.values()))})")
-        for label in published.published() if everything else names or ():
+        for label in published.labels() if everything else names or ():
             spec, weights = published.resolve(label)
             if to:
                 bundle.pack(label, to)
@@ -313,7 +313,7 @@ def evaluate(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Folder to write the tables into, as CSV.")] = None,
 ) -> None:
-    """Judge models on a data set. Interrupted, the same command goes on where it was.
+    """Evaluator models on a data set. Interrupted, the same command goes on where it was.
 
     On several GPUs or machines: torchrun --nproc-per-node 4 -m seglab evaluate …
     """
@@ -375,7 +375,7 @@ def report(
 
     from seglab.report.build import write
     from seglab.report.check import check as recheck
-    from seglab.report.plan import everything, plan_from, read_plan, shortened
+    from seglab.report.plan import default_plan, limited, plan_from, read_plan
 
     with _plain_errors():
         if check:
@@ -391,13 +391,13 @@ def report(
         elif models or data or predictions:
             sets = [{"name": name, "split": split, "root": str(root) if root else None,
                      "classes": classes if name == "folder" else None} for name in data or ["toytown"]]  # fmt: skip
-            wanted = models or ([] if predictions else list(everything().models))
+            wanted = models or ([] if predictions else list(default_plan().models))
             said = {"models": wanted, "predictions": predictions, "data": sets, "classes": classes}
             chosen = plan_from(said, "the command")
         else:
-            chosen = everything()
+            chosen = default_plan()
         if images is not None:
-            chosen = shortened(chosen, images)
+            chosen = limited(chosen, images)
         page = write(replace(chosen, title=title) if title else chosen, out)
         typer.echo(f"the report is in {page}")
 

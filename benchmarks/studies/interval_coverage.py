@@ -26,10 +26,10 @@ from seglab import load_dataset, load_model
 from seglab.course.studies import results_dir, stored_coverage
 from seglab.data.classes import CLASS_SETS
 from seglab.data.toytown import scene as toytown
-from seglab.inference.fast import Quick
+from seglab.inference.fast import FastModel
 from seglab.masks.argmax import to_mask
 from seglab.metrics.bootstrap import intervals
-from seglab.metrics.comparison import Sheet, resample
+from seglab.metrics.comparison import GroupedCounts, resample
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import parts
 from seglab.training.loop import fit
@@ -53,8 +53,8 @@ def train(name: str, folder: Path) -> None:
 
 
 @lru_cache
-def quick(name: str, folder: Path) -> Quick:
-    return Quick(load_model(folder / name / "best.safetensors", device="cpu"))
+def quick(name: str, folder: Path) -> FastModel:
+    return FastModel(load_model(folder / name / "best.safetensors", device="cpu"))
 
 
 @torch.inference_mode()
@@ -96,9 +96,9 @@ def pool(folder: Path, scenes: int, jobs: int) -> NDArray[np.int64]:
     return np.concatenate([np.load(parts_file(c, folder)) for c in chunks], axis=1).astype(np.int64)
 
 
-def sheet(judged: NDArray[np.int64]) -> Sheet:
+def sheet(judged: NDArray[np.int64]) -> GroupedCounts:
     shown = (judged[0, :, :, 1] > 0).sum(axis=0)
-    return Sheet({name: p[None] for name, p in zip(MODELS, judged, strict=True)}, STREET.names, shown)
+    return GroupedCounts({name: p[None] for name, p in zip(MODELS, judged, strict=True)}, STREET.names, shown)
 
 
 def row(judged: NDArray[np.int64], seed: int) -> dict[str, list[float]]:

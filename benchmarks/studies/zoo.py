@@ -26,7 +26,7 @@ from seglab._utils.errors import unknown
 from seglab._utils.hashing import sha256_file
 from seglab.evaluation.store import forget
 from seglab.models.checkpoints import read_checkpoint, save_model
-from seglab.models.weights.zoo import JUDGED_ON, stored_counts, zoo_dir
+from seglab.models.weights.zoo import EVALUATED_ON, stored_counts, zoo_dir
 
 SEEDS = {"toytown": (0, 1, 2), "camvid": (0,)}
 
@@ -134,7 +134,7 @@ def _round(run: Path) -> Path:
 
 
 def _count(name: str, weights: Mapping[int, Path]) -> Results:
-    data, split = JUDGED_ON[name.partition(":")[2]]
+    data, split = EVALUATED_ON[name.partition(":")[2]]
     path = stored_counts(data)
     for seed in weights:
         forget(path, name, seed=seed)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from torch import nn
 
-from seglab._utils.paths import here, share_dir
+from seglab._utils.paths import share_dir, working_root
 
 GB = 1024**3
 GROUPS = Path("/sys/fs/cgroup")  # where Linux says what a container may take, in either version of control groups
@@ -83,7 +83,7 @@ def machine() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "memory_gb": round(memory()[0] / GB, 1),
         "accelerator": accelerator(),
-        "free_disk_gb": round(shutil.disk_usage(here()).free / GB, 1),
+        "free_disk_gb": round(shutil.disk_usage(working_root()).free / GB, 1),
     }
 
 

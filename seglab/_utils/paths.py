@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished.replace(path)
 
 
-def here() -> Path:
+def working_root() -> Path:
     """The folder that downloads and results go under: the checkout, or where the command runs."""
     return project_root() or Path.cwd()
 

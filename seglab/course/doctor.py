@@ -15,9 +15,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from seglab._utils.environment import GB, accelerator, installed, memory, requirements, tested_versions
-from seglab._utils.paths import here, share_dir
+from seglab._utils.paths import share_dir, working_root
 from seglab.course.lab import numbered
-from seglab.data.loading import present
+from seglab.data.loading import local_datasets
 
 INSTALL = "Run `make setup` in the project's folder; without make: python -m pip install -c constraints.txt -e ."
 
@@ -94,10 +94,12 @@ def _torch() -> list[Finding]:
 
 
 def _room() -> list[Finding]:
-    total, disk = memory()[0] / GB, shutil.disk_usage(here()).free / GB
+    total, disk = memory()[0] / GB, shutil.disk_usage(working_root()).free / GB
     sentence = f"{total:.0f} GB of memory, {disk:.0f} GB of free disk."
     if disk < 2:
-        return [Finding("error", sentence, f"Free 2 GB on the disk of {here()}: data sets and weights need room.")]
+        return [
+            Finding("error", sentence, f"Free 2 GB on the disk of {working_root()}: data sets and weights need room.")
+        ]
     if total < 4:
         return [Finding("warning", sentence, "Close other programs while the notebooks that train are running.")]
     return [Finding("ok", sentence)]
@@ -137,7 +139,7 @@ def _data() -> list[Finding]:
     if "SEGLAB_DATA" in os.environ and not root.is_dir():
         remedy = "Make the folder, or unset SEGLAB_DATA to use the project's data/."
         return [Finding("warning", f"SEGLAB_DATA is {str(root)!r}, which is not a folder.", remedy)]
-    return [Finding("ok", f"Data sets in {root}: {', '.join(['toytown (drawn)', *present()])}.")]
+    return [Finding("ok", f"Data sets in {root}: {', '.join(['toytown (drawn)', *local_datasets()])}.")]
 
 
 def _first_line(error: Exception) -> str:

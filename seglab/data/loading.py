@@ -170,7 +170,7 @@ def _refuse(option: str, value: object, kind: str, owner: str) -> None:
         raise ValueError(f"{option} belongs to {owner!r} and means nothing for {kind!r}")
 
 
-def present() -> list[str]:
+def local_datasets() -> list[str]:
     """Names of the data sets that lie in the data folder; Toytown, which is drawn, lies nowhere."""
     from seglab.data.catalogue import DATASETS
 
@@ -197,12 +197,12 @@ class Data:
 
     def load(self) -> SegmentationDataset:
         """The data set itself."""
-        split = self.split or judging_split(self.name)
+        split = self.split or evaluation_split(self.name)
         dataset = load_dataset(self.name, split, self.root, classes=self.classes)
         return dataset if self.images is None else dataset.subset(range(min(self.images, len(dataset))))
 
 
-def judging_split(name: str) -> str | None:
+def evaluation_split(name: str) -> str | None:
     """The split that a data set is judged on: its test split where seglab draws it, else val where there is one."""
     spec = DATASETS.get(name.partition(":")[0])
     if spec is None:

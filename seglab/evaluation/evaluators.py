@@ -24,7 +24,7 @@ from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample
 from seglab.data.labels import check_mask, read_mask, relabel
 from seglab.data.translation import translation_table
-from seglab.inference.fast import Quick, network_size
+from seglab.inference.fast import FastModel, network_size
 from seglab.masks.argmax import to_mask
 from seglab.metrics.boundary import boundary_counts
 from seglab.metrics.calibration import calibration_counts
@@ -61,7 +61,7 @@ class Row:
     bins: list[tuple[str, int, int, int, int]]
 
 
-class Judge(ABC):
+class Evaluator(ABC):
     """One thing that is judged. Several threads may call it at once.
 
     Attributes:
@@ -107,7 +107,7 @@ class Judge(ABC):
         return translation_table(self.classes, self.target)
 
 
-class ModelJudge(Judge):
+class ModelEvaluator(Evaluator):
     """A model, at the size that it was made for.
 
     Args:
@@ -132,15 +132,15 @@ class ModelJudge(Judge):
         self.peak_bytes = counted.peak_bytes + self.calibrates * 3 * 4 * len(model.classes) * size[0] * size[1]
         self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(counted),
                       "processor": _processor(self.device)}  # fmt: skip
-        self._first: Quick | None = None
+        self._first: FastModel | None = None
         self._own, self._lock = threading.local(), threading.Lock()
 
     @property
-    def quick(self) -> Quick:
+    def quick(self) -> FastModel:
         """The model on the fast path, made when it is first needed; each thread has its own."""
         if not hasattr(self._own, "quick"):
             with self._lock:
-                self._first = self._first or Quick(self.model, self.options.precision)
+                self._first = self._first or FastModel(self.model, self.options.precision)
                 self._own.quick = self._first.twin()
         return self._own.quick
 
@@ -199,7 +199,7 @@ class Predictions:
         return path
 
 
-class StoredJudge(Judge):
+class LabelMapEvaluator(Evaluator):
     """Predictions from elsewhere, as they are."""
 
     def __init__(self, name: str, stored: Predictions, ids: Sequence[str], options: Options, target: ClassSet) -> None:

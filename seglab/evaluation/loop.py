@@ -27,7 +27,7 @@ from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import code_version
 from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import Sample, SegmentationDataset
-from seglab.evaluation.evaluators import Judge, ModelJudge, Options, Predictions, Row, StoredJudge
+from seglab.evaluation.evaluators import Evaluator, LabelMapEvaluator, ModelEvaluator, Options, Predictions, Row
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
 from seglab.models.adapters import SegModel
@@ -35,14 +35,14 @@ from seglab.models.loading import load_model
 
 SIZES = ("original", "model")
 PATIENCE = 120.0  # seconds without a new image of another process, after which nobody waits for it any more
-Judged = str | Path | SegModel | Predictions
-Judgement = tuple[tuple[str, str, int | None], Row]  # an image's id, its group and the time it took; its counts
+Evaluable = str | Path | SegModel | Predictions
+ImageCounts = tuple[tuple[str, str, int | None], Row]  # an image's id, its group and the time it took; its counts
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
 def evaluate(
-    models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
+    models: Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable],
     dataset: SegmentationDataset,
     store: str | Path | None = None,
     *,
@@ -65,7 +65,7 @@ def evaluate(
         store: SQLite file; what it holds already is not done again. None keeps nothing.
         size: what is scored: "original", masks at the size of the target; or "model", targets brought to the size
             of the network's input, as torchvision's published values are.
-        precision: "float32" or "bfloat16", see `inference.Quick`.
+        precision: "float32" or "bfloat16", see `inference.FastModel`.
         batch: images of one size that go through the network at once. On a CPU this only makes for fewer threads that
             have something to do.
         boundary: count what boundary IoU needs, too.
@@ -125,13 +125,13 @@ def _process() -> tuple[int, int]:
     return (int(os.environ["RANK"]), world) if world > 1 else (0, 1)
 
 
-def _judged(judge: Judge, dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[list[Judgement]]:
+def _judged(judge: Evaluator, dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[list[ImageCounts]]:
     """What is to be stored of each batch: several of them side by side on the CPU, one after the other elsewhere."""
 
     def read(indices: range) -> list[Sample]:
         return [dataset[i] for i in indices]
 
-    def judged(samples: list[Sample]) -> list[Judgement]:
+    def judged(samples: list[Sample]) -> list[ImageCounts]:
         try:
             rows = judge(samples)
         except ValueError as error:
@@ -206,18 +206,18 @@ def _order(dataset: SegmentationDataset) -> str:
 
 
 def _named(
-    models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
-) -> list[tuple[str, Judged]]:
+    models: Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable],
+) -> list[tuple[str, Evaluable]]:
     if isinstance(models, Mapping):
         several = list(models.items())
-    elif isinstance(models, Judged) or not isinstance(models, Iterable):
+    elif isinstance(models, Evaluable) or not isinstance(models, Iterable):
         several = [("", models)]
     else:
         several = [judged if isinstance(judged, tuple) else ("", judged) for judged in models]
     if not several:
         raise ValueError("nothing to evaluate; name at least one model")
     for _, judged in several:
-        if not isinstance(judged, Judged):
+        if not isinstance(judged, Evaluable):
             raise ValueError(
                 f"cannot evaluate {type(judged).__name__}; expected the name of a model, a model of load_model,"
                 " Predictions, or a module of your own as wrap(module, classes)"
@@ -226,17 +226,17 @@ def _named(
 
 
 def _judges(
-    models: Judged | Sequence[Judged | tuple[str, Judged]] | Mapping[str, Judged],
+    models: Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable],
     dataset: SegmentationDataset,
     options: Options,
     device: str | torch.device | None,
-) -> list[Judge]:
+) -> list[Evaluator]:
     """One for each that is to be judged; the same one only once.
 
     Raises:
         ValueError: two that differ have one name.
     """
-    judges: dict[tuple[str, int | None], Judge] = {}
+    judges: dict[tuple[str, int | None], Evaluator] = {}
     for name, judged in _named(models):
         judge = _judge(name, judged, dataset, options, device)
         other = judges.setdefault((judge.name, judge.seed), judge)
@@ -246,13 +246,13 @@ def _judges(
 
 
 def _judge(
-    name: str, judged: Judged, dataset: SegmentationDataset, options: Options, device: str | torch.device | None
-) -> Judge:
+    name: str, judged: Evaluable, dataset: SegmentationDataset, options: Options, device: str | torch.device | None
+) -> Evaluator:
     if isinstance(judged, Predictions):
-        return StoredJudge(name, judged, dataset.ids, options, dataset.classes)
+        return LabelMapEvaluator(name, judged, dataset.ids, options, dataset.classes)
     model = judged if isinstance(judged, SegModel) else load_model(judged, device=_device(device))
     target = dataset[0].target
-    return ModelJudge(name, model, (target.shape[0], target.shape[1]), options, dataset.classes)
+    return ModelEvaluator(name, model, (target.shape[0], target.shape[1]), options, dataset.classes)
 
 
 def _device(device: str | torch.device | None) -> torch.device | None:

@@ -20,14 +20,14 @@ from seglab.data.classes import ClassSet, known_class_set
 from seglab.data.translation import Translation, translate
 from seglab.evaluation.store import Tables, read
 from seglab.metrics import bootstrap, comparison
-from seglab.metrics.comparison import Resampled, Sheet
+from seglab.metrics.comparison import GroupedCounts, Resampled
 from seglab.metrics.confusion import Counts
 
 MODELS_AS_TRAINED = "models as trained, not architectures: their vocabularies differ"
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measurements:
     """Runs of several models, and of several seeds of each, on the images of one data set.
 
     Attributes:
@@ -120,7 +120,7 @@ class Measured:
         return [name for name in self.classes.names if name in missing]
 
     @cached_property
-    def judged(self) -> list[str]:
+    def evaluated(self) -> list[str]:
         """The classes that are judged.
 
         Raises:
@@ -157,7 +157,7 @@ class Measured:
 
         A prediction that means none of the K judged classes is K. Void is left out.
         """
-        places: dict[int | None, int] = {self.classes.index(name): place for place, name in enumerate(self.judged)}
+        places: dict[int | None, int] = {self.classes.index(name): place for place, name in enumerate(self.evaluated)}
         others, by_run, pixels = len(places), self.tables.counts.groupby("run"), {}
         for run in self.identities:
             words = dict(enumerate(self._translation(run).indices))
@@ -175,7 +175,7 @@ class Measured:
         return {run: self._parts(*pixels) for run, pixels in self._pixels.items()}
 
     def _parts(self, image: Counts, target: Counts, pred: Counts, pixels: Counts) -> Counts:
-        parts, hit = np.zeros((len(self.images), len(self.judged) + 1, 3), np.int64), target == pred
+        parts, hit = np.zeros((len(self.images), len(self.evaluated) + 1, 3), np.int64), target == pred
         np.add.at(parts[..., 0], (image[hit], target[hit]), pixels[hit])
         np.add.at(parts[..., 1], (image, target), pixels)
         np.add.at(parts[..., 2], (image, pred), pixels)
@@ -183,7 +183,7 @@ class Measured:
 
     def table(self, run: int) -> Counts:
         """Counts over all images: int64 (K, K+1), rows targets; predictions that mean none of the K classes last."""
-        table = np.zeros((len(self.judged), len(self.judged) + 1), np.int64)
+        table = np.zeros((len(self.evaluated), len(self.evaluated) + 1), np.int64)
         _, target, pred, pixels = self._pixels[run]
         np.add.at(table, (target, pred), pixels)
         return table
@@ -198,41 +198,41 @@ class Measured:
     # Statistics -------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def sheet(self) -> Sheet:
+    def grouped(self) -> GroupedCounts:
         """Everything that statistics need."""
         codes, groups = pd.factorize(self.images["group"])
 
         def grouped(run: int) -> Counts:
-            sums = np.zeros((len(groups), len(self.judged), 3), np.int64)
+            sums = np.zeros((len(groups), len(self.evaluated), 3), np.int64)
             np.add.at(sums, codes, self.parts[run])
             return sums
 
         parts = {name: np.stack([grouped(run) for run in self.runs_of(name)]) for name in self.names}
         images = (next(iter(self.parts.values()))[..., 1] > 0).sum(axis=0)
-        return Sheet(parts, tuple(self.judged), images)
+        return GroupedCounts(parts, tuple(self.evaluated), images)
 
     @cached_property
     def resampled(self) -> Resampled | None:
         """The bootstrap that all tables share; None where the images are one clip."""
-        return comparison.resample(self.sheet)
+        return comparison.resample(self.grouped)
 
     def mean_iou_convention(self) -> str:
         """What every mIoU here is, unless its name says otherwise."""
-        identity, shown = next(iter(self.identities.values())), int(self.sheet.present.sum())
+        identity, shown = next(iter(self.identities.values())), int(self.grouped.present.sum())
         counted = "" if self.classes.background is None else "background counted, "
         size = "at original size" if identity["scored at"] == "original" else "at the size of the network's input"
         return f"mIoU: over the data set, the {shown} classes that it shows, void ignored, {counted}{size}"
 
     def convention(self) -> str:
         """What every number here is, in a sentence."""
-        identities, groups = self.identities.values(), self.sheet.groups
+        identities, groups = self.identities.values(), self.grouped.groups
         whole, images = next(iter(identities))["images"], len(self.images)
         here = f"{self.data}: {images} images" if images == whole else f"{self.data}: {images} of {whole} images"
         here += f" in {groups} groups" if 1 < groups < images else ""
         notes = [
             self.mean_iou_convention(),
             here,
-            f"intervals of {bootstrap.LEVEL:.0%}: {comparison.scope(self.sheet)}",
+            f"intervals of {bootstrap.LEVEL:.0%}: {comparison.scope(self.grouped)}",
         ]
         if any(identity["classes"] != list(self.classes.names) for identity in identities):
             notes.append(MODELS_AS_TRAINED)

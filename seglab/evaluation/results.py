@@ -18,11 +18,11 @@ from seglab import metrics
 from seglab._utils.errors import unknown
 from seglab.data.classes import IGNORE_INDEX
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION
-from seglab.evaluation.measurements import Measured
+from seglab.evaluation.measurements import Measurements
 from seglab.metrics import comparison
 
 
-class Results(Measured):
+class Results(Measurements):
     """What was measured on one data set, as tables: `Results.open(path)`, or what `evaluate` returns.
 
     Tables that claim something carry their conventions in `attrs["note"]`.
@@ -71,7 +71,7 @@ class Results(Measured):
             its mask; on a CPU, by one thread), mparams (millions), gmacs (10⁹ multiply-accumulates), memory_mb (see
             `cost`), why (in place of an interval).
         """
-        table = comparison.mean_iou_table(self.sheet, self.resampled)
+        table = comparison.mean_iou_table(self.grouped, self.resampled)
         table = table.join(pd.DataFrame.from_dict({name: self._cost(name) for name in self.names}, orient="index"))
         order = ["miou", "low", "high", "pixel_accuracy", "seeds", "ms", "mparams", "gmacs", "memory_mb", "why"]
         return self._noted(table[order])
@@ -90,14 +90,14 @@ class Results(Measured):
 
         The last row is the mean over the classes that the data show. Exploratory.
         """
-        table = pd.DataFrame({name: self.sheet.iou[name].mean(axis=0) for name in self.names}, index=self.judged)
-        table.loc["mean"] = [self.sheet.miou(name).mean() for name in self.names]
+        table = pd.DataFrame({name: self.grouped.iou[name].mean(axis=0) for name in self.names}, index=self.evaluated)
+        table.loc["mean"] = [self.grouped.miou(name).mean() for name in self.names]
         return self._noted(table.rename_axis("class"), "exploratory; ")
 
     def iou_style(self) -> Any:
         """`iou_table` as a styled table: bold is every model that cannot be told from the best one."""
         table = self.iou_table()
-        bold = comparison.not_separable(self.sheet, self.resampled).reindex(table.index, fill_value=False)
+        bold = comparison.not_separable(self.grouped, self.resampled).reindex(table.index, fill_value=False)
         css = bold.map(lambda chosen: "font-weight: bold" if chosen else "")
         # Always the same, but another one for other tables: rules of two tables on one page must not meet.
         mark = hashlib.sha256("\n".join([self.data, *self.names]).encode()).hexdigest()[:10]
@@ -107,20 +107,22 @@ class Results(Measured):
     def class_table(self, name: str) -> pd.DataFrame:
         """IoU of each class of one model with its interval: iou, low, high, images, why. Exploratory."""
         self.runs_of(name)
-        return self._noted(comparison.class_table(self.sheet, self.resampled, name), "exploratory; ")
+        return self._noted(comparison.class_table(self.grouped, self.resampled, name), "exploratory; ")
 
     def seeds(self) -> pd.DataFrame:
         """Every training, the lowest seed of a model first: model, seed, miou."""
         runs = self.tables.runs
         frames = [
-            pd.DataFrame({"model": name, "seed": runs.loc[runs["name"] == name, "seed"], "miou": self.sheet.miou(name)})
+            pd.DataFrame(
+                {"model": name, "seed": runs.loc[runs["name"] == name, "seed"], "miou": self.grouped.miou(name)}
+            )
             for name in self.names
         ]
         return pd.concat(frames, ignore_index=True)
 
     def compare(self) -> pd.DataFrame:
         """The primary result: mIoU differences of all pairs, with simultaneous intervals; see `pairwise_table`."""
-        return self._noted(comparison.pairwise_table(self.sheet, self.resampled))
+        return self._noted(comparison.pairwise_table(self.grouped, self.resampled))
 
     def conventions(self, batch: int = 8) -> pd.DataFrame:
         """The same counts under every convention in use: rows conventions, columns models (first seed).
@@ -130,18 +132,18 @@ class Results(Measured):
         background = self.classes.background
         if background is not None:
             name = self.classes.names[background]
-            background = self.judged.index(name) if name in self.judged else None
+            background = self.evaluated.index(name) if name in self.evaluated else None
         columns = {}
         for name in self.names:
             table = metrics.conventions_of(self.parts[self.runs_of(name)[0]], batch, background)
-            ours = pd.Series({self.mean_iou_convention(): self.sheet.miou(name)[0]})
+            ours = pd.Series({self.mean_iou_convention(): self.grouped.miou(name)[0]})
             columns[name] = pd.concat([ours, table.set_index("convention")["value"]])
         return pd.DataFrame(columns).rename_axis("convention")
 
     def confusion(self, name: str) -> pd.DataFrame:
         """Pixels over all images and seeds: rows are targets, columns predictions, the last one *other* if needed."""
         table = np.sum([self.table(run) for run in self.runs_of(name)], axis=0)
-        frame = pd.DataFrame(table, index=pd.Index(self.judged, name="target"), columns=[*self.judged, "other"])
+        frame = pd.DataFrame(table, index=pd.Index(self.evaluated, name="target"), columns=[*self.evaluated, "other"])
         return (frame if frame["other"].any() else frame.drop(columns="other")).rename_axis(columns="pred")
 
     # Image by image ---------------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ class Results(Measured):
         frames = []
         for run, name, seed in self._runs():
             parts = self.parts[run]
-            ious = pd.DataFrame(metrics.iou(parts), columns=self.judged)
+            ious = pd.DataFrame(metrics.iou(parts), columns=self.evaluated)
             right, labelled = parts[..., 0].sum(axis=1), parts[..., 1].sum(axis=1)
             accuracy = np.divide(right, labelled, out=np.full(len(parts), np.nan), where=labelled > 0)
             named = self.images.reset_index(drop=True).assign(miou=ious.mean(axis=1), pixel_accuracy=accuracy)
@@ -178,7 +180,7 @@ class Results(Measured):
             pred: what it says instead of `target`, as a column of `confusion`; None for all that it gets wrong about
                 that class, missed or wrongly named.
         """
-        words = [*self.judged, "other"]
+        words = [*self.evaluated, "other"]
         for word in (target, *([] if pred is None else [pred])):
             if word not in words:
                 raise unknown("judged class", word, words)
@@ -205,9 +207,9 @@ class Results(Measured):
         for name in self.names:
             counts = [self.bins(run, BOUNDARY, len(self.classes)) for run in self.runs_of(name)]
             values = np.mean([metrics.boundary_iou_per_class(table) for table in counts], axis=0)
-            columns[name] = pd.Series(values, index=self.classes.names)[self.judged]
+            columns[name] = pd.Series(values, index=self.classes.names)[self.evaluated]
         table = pd.DataFrame(columns)
-        table.loc["mean"] = table[self.sheet.present].mean()
+        table.loc["mean"] = table[self.grouped.present].mean()
         return table.rename_axis("class")
 
     def calibration(self, name: str) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
     return (short, long) if height <= width else (long, short)
 
 
-class Quick:
+class FastModel:
     """A model on the fast path. The model itself is left as it is.
 
     Args:
@@ -64,7 +64,7 @@ class Quick:
         self.device, self.dtype = device_of(model), _dtype_of(model)
         self.short = model.short
 
-    def twin(self) -> "Quick":
+    def twin(self) -> "FastModel":
         """Another one on the same weights, for another thread: a module may keep something while it computes."""
         return deepcopy(self, {id(weight): weight for weight in self.model.parameters()})
 

@@ -26,13 +26,13 @@ from torch.nn.functional import interpolate
 from seglab._utils.environment import device_of
 from seglab.data.classes import ClassSet
 from seglab.data.images import Picture, to_image
-from seglab.inference.fast import Quick
+from seglab.inference.fast import FastModel
 from seglab.inference.tiles import Tile, tile_weights, tiles
 from seglab.masks.argmax import to_mask
 from seglab.models.adapters import Mask2FormerModel, SegModel
 from seglab.models.loading import load_model
 
-_QUICK: WeakKeyDictionary[SegModel, tuple[Any, Quick]] = WeakKeyDictionary()
+_QUICK: WeakKeyDictionary[SegModel, tuple[Any, FastModel]] = WeakKeyDictionary()
 STRIP = 1 << 24  # numbers of a strip of rows that are held at once, while a map is worked out
 
 
@@ -171,7 +171,7 @@ def predict(
     Args:
         model: a model, or a name for `load_model`.
         image: a path, a PIL image, an array or a tensor, see `files.to_image`.
-        precision: "float32", or "bfloat16", see `Quick`.
+        precision: "float32", or "bfloat16", see `FastModel`.
         tile: (H, W) of pieces that are looked at one by one, for an image in which objects would become too small if
             it were brought to the model's size. By default the whole image at once.
         overlap: pixels that neighbouring tiles share at least; there the scores of both count, the more the nearer
@@ -239,7 +239,12 @@ def _several(coming: Iterator[Picture], count: int) -> tuple[list[Tensor], Excep
 
 
 def _predict(
-    quick: Quick, model: SegModel, images: list[Tensor], tile: tuple[int, int] | None, overlap: int | None, batch: int
+    quick: FastModel,
+    model: SegModel,
+    images: list[Tensor],
+    tile: tuple[int, int] | None,
+    overlap: int | None,
+    batch: int,
 ) -> list[Prediction]:
     """Images of one size."""
     start = perf_counter()
@@ -257,7 +262,7 @@ def _predict(
             for image, part in zip(images, parts, strict=True)]  # fmt: skip
 
 
-def _quick(model: SegModel, precision: str) -> Quick:
+def _quick(model: SegModel, precision: str) -> FastModel:
     """The model on the fast path; made anew when its weights or settings have changed."""
     state = [*model.parameters(), *model.buffers()]
     # Whoever writes through `.data` or NumPy leaves the version of a tensor as it was; its sum tells.
@@ -265,6 +270,6 @@ def _quick(model: SegModel, precision: str) -> Quick:
     mark = precision, model.short, device_of(model), repr(model), told
     known, quick = _QUICK.get(model, (None, None))
     if quick is None or known != mark:
-        quick = Quick(model, precision)
+        quick = FastModel(model, precision)
         _QUICK[model] = mark, quick
     return quick

@@ -1,6 +1,6 @@
 """From counts to tables: pure functions, which know nothing of models or files.
 
-What is compared is a `Sheet`: the counts of several models on the same images, in one vocabulary, per group.
+What is compared is a `GroupedCounts`: the counts of several models on the same images, in one vocabulary, per group.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ NONE = float("nan"), float("nan")
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class GroupedCounts:
     """Counts of several models on the same images.
 
     Attributes:
@@ -81,49 +81,49 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A sheet with other images, and other seeds, many times: the same draws of images for all models.
+    """A grouped with other images, and other seeds, many times: the same draws of images for all models.
 
     Attributes:
         iou: model → (R, K), in each of R draws the mean over the drawn seeds.
     """
 
-    sheet: Sheet
+    grouped: GroupedCounts
     iou: Mapping[str, Floats]
 
     def miou(self, model: str) -> Estimate:
         """The mean over the classes that the targets show."""
-        drawn = self.iou[model][:, self.sheet.present].mean(axis=1)
-        return Estimate((self.sheet.miou(model),), drawn, self.sheet.groups)
+        drawn = self.iou[model][:, self.grouped.present].mean(axis=1)
+        return Estimate((self.grouped.miou(model),), drawn, self.grouped.groups)
 
     def class_iou(self, model: str, k: int) -> Estimate:
         """One class; it rests on the groups that show it."""
-        return Estimate((self.sheet.iou[model][:, k],), self.iou[model][:, k], int(self.sheet.shown[k]))
+        return Estimate((self.grouped.iou[model][:, k],), self.iou[model][:, k], int(self.grouped.shown[k]))
 
 
-def resample(sheet: Sheet, resamples: int = RESAMPLES, seed: int = 0) -> Resampled | None:
+def resample(grouped: GroupedCounts, resamples: int = RESAMPLES, seed: int = 0) -> Resampled | None:
     """Draw groups of images, the same ones for all models, and seeds; None for a single group."""
-    if sheet.groups == 1:
+    if grouped.groups == 1:
         return None
-    weights = draws(sheet.groups, resamples, seed)
+    weights = draws(grouped.groups, resamples, seed)
     drawn = {}
-    for k, (model, parts) in enumerate(sheet.parts.items()):
+    for k, (model, parts) in enumerate(grouped.parts.items()):
         each, seeds = resampled_iou(parts, weights), len(parts)
         which = draws(seeds, resamples, seed + 1 + k) / (seeds - 1) if seeds > 1 else np.ones((resamples, 1))
         drawn[model] = np.einsum("srk,rs->rk", each, which)
-    return Resampled(sheet, drawn)
+    return Resampled(grouped, drawn)
 
 
-def scope(sheet: Sheet) -> str:
-    """What intervals of this sheet cover, in words."""
-    if sheet.groups == 1:
+def scope(grouped: GroupedCounts) -> str:
+    """What intervals of this grouped cover, in words."""
+    if grouped.groups == 1:
         return ONE_GROUP
-    several = [model for model, parts in sheet.parts.items() if len(parts) > 1]
-    if len(several) == len(sheet.parts):
+    several = [model for model, parts in grouped.parts.items() if len(parts) > 1]
+    if len(several) == len(grouped.parts):
         return IMAGES_AND_SEEDS
     return f"{IMAGES_ONLY}, except for {', '.join(several)}, where seeds are resampled too" if several else IMAGES_ONLY
 
 
-def mean_iou_table(sheet: Sheet, drawn: Resampled | None) -> pd.DataFrame:
+def mean_iou_table(grouped: GroupedCounts, drawn: Resampled | None) -> pd.DataFrame:
     """mIoU of each model: the mean over its seeds, its interval, and each seed.
 
     Returns:
@@ -131,8 +131,8 @@ def mean_iou_table(sheet: Sheet, drawn: Resampled | None) -> pd.DataFrame:
         interval).
     """
     rows = {}
-    for model in sheet.parts:
-        each = sheet.miou(model)
+    for model in grouped.parts:
+        each = grouped.miou(model)
         low, high = _within(drawn.miou(model)) if drawn else NONE
         why = "" if drawn else ONE_GROUP
         rows[model] = [float(each.mean()), low, high, [round(float(value), 4) for value in each], why]
@@ -140,7 +140,7 @@ def mean_iou_table(sheet: Sheet, drawn: Resampled | None) -> pd.DataFrame:
     return table.rename_axis("model").sort_values("miou", ascending=False, kind="stable")
 
 
-def pairwise_table(sheet: Sheet, drawn: Resampled | None, level: float = LEVEL) -> pd.DataFrame:
+def pairwise_table(grouped: GroupedCounts, drawn: Resampled | None, level: float = LEVEL) -> pd.DataFrame:
     """The primary result of a comparison: differences of mIoU between all pairs, with simultaneous intervals.
 
     Returns:
@@ -151,11 +151,11 @@ def pairwise_table(sheet: Sheet, drawn: Resampled | None, level: float = LEVEL) 
     Raises:
         ValueError: there is only one model.
     """
-    order = sorted(sheet.parts, key=lambda model: -sheet.miou(model).mean())
+    order = sorted(grouped.parts, key=lambda model: -grouped.miou(model).mean())
     pairs = list(combinations(order, 2))
     if not pairs:
         raise ValueError(f"{order[0]} alone is no comparison; evaluate another model into the same store")
-    differences = [float(sheet.miou(a).mean() - sheet.miou(b).mean()) for a, b in pairs]
+    differences = [float(grouped.miou(a).mean() - grouped.miou(b).mean()) for a, b in pairs]
     table = pd.DataFrame(pairs, columns=["better", "worse"]).assign(difference=differences)
     if drawn is None:
         return table.assign(low=np.nan, high=np.nan, separable=False, flips=np.nan, why=ONE_GROUP)
@@ -165,21 +165,21 @@ def pairwise_table(sheet: Sheet, drawn: Resampled | None, level: float = LEVEL) 
     return table.assign(low=low.clip(-1), high=high.clip(max=1), separable=separable, flips=flips, why="")
 
 
-def class_table(sheet: Sheet, drawn: Resampled | None, model: str) -> pd.DataFrame:
+def class_table(grouped: GroupedCounts, drawn: Resampled | None, model: str) -> pd.DataFrame:
     """IoU of each class of one model, exploratory: iou (the mean over seeds), low, high, images, why.
 
     Its intervals hold one by one, not all at once.
     """
     rows = []
-    for k, value in enumerate(sheet.iou[model].mean(axis=0)):
-        why = sheet.why(k)
+    for k, value in enumerate(grouped.iou[model].mean(axis=0)):
+        why = grouped.why(k)
         low, high = _within(drawn.class_iou(model, k)) if drawn and not why else NONE
-        rows.append([float(value), low, high, int(sheet.images[k]), why])
-    index = pd.Index(sheet.classes, name="class")
+        rows.append([float(value), low, high, int(grouped.images[k]), why])
+    index = pd.Index(grouped.classes, name="class")
     return pd.DataFrame(rows, index=index, columns=["iou", "low", "high", "images", "why"])
 
 
-def not_separable(sheet: Sheet, drawn: Resampled | None, level: float = LEVEL) -> pd.DataFrame:
+def not_separable(grouped: GroupedCounts, drawn: Resampled | None, level: float = LEVEL) -> pd.DataFrame:
     """Which models cannot be told from the best one, class by class: what a table sets in bold. Exploratory.
 
     Within a class the intervals of all pairs hold at once, so that which model happens to be best does not matter.
@@ -187,15 +187,18 @@ def not_separable(sheet: Sheet, drawn: Resampled | None, level: float = LEVEL) -
     Returns:
         bool, rows classes, columns models. Nothing is True for a class without intervals, see `class_table`.
     """
-    models = list(sheet.parts)
-    table = pd.DataFrame(False, index=pd.Index(sheet.classes, name="class"), columns=models)
+    models = list(grouped.parts)
+    table = pd.DataFrame(False, index=pd.Index(grouped.classes, name="class"), columns=models)
     if drawn is None or len(models) == 1:
         return table
-    for k in (k for k in range(len(sheet.classes)) if not sheet.why(k)):
+    for k in (k for k in range(len(grouped.classes)) if not grouped.why(k)):
         found = {model: drawn.class_iou(model, k) for model in models}
         best, *others = sorted(models, key=lambda model: -found[model].value)
         low, _ = intervals([found[a] - found[b] for a, b in combinations([best, *others], 2)], level)
-        table.loc[sheet.classes[k], [best, *others]] = [True, *(low[: len(others)] <= 0)]  # pairs with the best: first
+        table.loc[grouped.classes[k], [best, *others]] = [
+            True,
+            *(low[: len(others)] <= 0),
+        ]  # pairs with the best: first
     return table
 
 

@@ -66,7 +66,7 @@ class SegModel(nn.Module, ABC):
             self._drawn = None
         return self.heads(images)[0]
 
-    def await_training(self) -> None:
+    def mark_untrained(self) -> None:
         """Refuse to predict until the head has learned something, in whatever way: so far it is random."""
         self._drawn = self._head_weight()
 
@@ -86,8 +86,8 @@ class SegModel(nn.Module, ABC):
             criterion: (logits (B,K,H,W), target (B,H,W)) → scalar, see `losses.criterion`.
         """
         main, aux = self.heads(images)
-        loss = criterion(enlarge(main, targets), targets)
-        return loss if aux is None else loss + AUX_WEIGHT * criterion(enlarge(aux, targets), targets)
+        loss = criterion(upsample(main, targets), targets)
+        return loss if aux is None else loss + AUX_WEIGHT * criterion(upsample(aux, targets), targets)
 
     def preprocess(self, image: Tensor) -> Tensor:
         """uint8 (3,H,W) or (B,3,H,W) → float32 (B,3,H,W), normalised as ImageNet is, at its own size, on my device."""
@@ -203,7 +203,7 @@ def semantic_scores(class_logits: Tensor, mask_logits: Tensor) -> Tensor:
     return torch.einsum("bqk,bqhw->bkhw", class_logits.softmax(dim=-1)[..., :-1], mask_logits.sigmoid())
 
 
-def enlarge(scores: Tensor, targets: Tensor) -> Tensor:
+def upsample(scores: Tensor, targets: Tensor) -> Tensor:
     """Scores (B,K,h',w') → (B,K,H,W), the size of `targets` (B,H,W)."""
     return F.interpolate(scores, size=targets.shape[-2:], mode="bilinear", align_corners=False)
 

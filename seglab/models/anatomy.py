@@ -59,13 +59,13 @@ def flow(model: SegModel, size: tuple[int, int], blocks: Sequence[str]) -> Flow:
     nodes = {begin.grad_fn: "image"}
     nodes |= {value.grad_fn: name for name, values in outputs.items() for value in values if value.grad_fn}
     edges = [(source, name) for name, values in outputs.items() for source in _sources(values, nodes) if source != name]
-    counted = parts(model, size, list(chosen))
+    counted = cost_by_block(model, size, list(chosen))
     rows = [(name, type(chosen[name]).__name__, *_shape(_main(values), size)) for name, values in outputs.items()]
     table = pd.DataFrame(rows, columns=["name", "kind", "channels", "height", "width"]).set_index("name")
     return Flow(table.join(counted), tuple(edges), size)
 
 
-def parts(model: SegModel, size: tuple[int, int], blocks: Sequence[str]) -> pd.DataFrame:
+def cost_by_block(model: SegModel, size: tuple[int, int], blocks: Sequence[str]) -> pd.DataFrame:
     """What parts of a model cost: params, macs (conventions as in `cost`), a row a part; "the rest" last.
 
     Args:
@@ -106,7 +106,7 @@ def receptive_field(model: SegModel, images: Tensor, at: tuple[float, float] = (
     return field / field.sum()
 
 
-def spread(field: Tensor) -> float:
+def receptive_field_side(field: Tensor) -> float:
     """How wide a receptive field is: the side in pixels of the square around its middle that holds 95 % of it."""
     height, width = field.shape
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
@@ -117,7 +117,7 @@ def spread(field: Tensor) -> float:
     return float(2 * distance[order][min(int(reached), len(order) - 1)] + 1)
 
 
-def outputs_of(model: SegModel, images: Tensor, blocks: Sequence[str]) -> dict[str, Tensor]:
+def activations(model: SegModel, images: Tensor, blocks: Sequence[str]) -> dict[str, Tensor]:
     """What some blocks give for these images, by name; blocks as for `flow`."""
     found: dict[str, Tensor] = {}
 
@@ -130,7 +130,7 @@ def outputs_of(model: SegModel, images: Tensor, blocks: Sequence[str]) -> dict[s
 
 
 @contextmanager
-def with_inputs(model: SegModel, changes: Mapping[str, Callable[..., tuple[Any, ...]]]) -> Iterator[None]:
+def replace_inputs(model: SegModel, changes: Mapping[str, Callable[..., tuple[Any, ...]]]) -> Iterator[None]:
     """While it lasts, some blocks are given something else: a skip connection that is silent, or lets no gradient back.
 
     Args:

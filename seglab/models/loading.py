@@ -83,7 +83,7 @@ def load_model(
             fill(model.net, state, fresh_head=chosen.names != known.names)
         else:
             fill(model.backbone, state, fresh_head=False)
-            model.await_training()
+            model.mark_untrained()
     return model.to(place).eval()
 
 

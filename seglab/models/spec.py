@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from seglab.models.adapters import SegModel
+if TYPE_CHECKING:
+    from seglab.models.adapters import SegModel
+
 
 ZOO = "zoo"  # the library that brings a mini's weights is seglab itself
 

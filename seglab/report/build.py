@@ -66,7 +66,7 @@ def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, 
     for data in plan.data:
         dataset = data.load()
         results = evaluate(
-            plan.judged(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
+            plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
             boundary=plan.boundary, calibration=plan.calibration, progress=progress,
         )  # fmt: skip
         measured[results.data] = results

@@ -130,12 +130,12 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def opinions(plan: Plan, data: Data, image_id: str) -> tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]:
+def predictions_of(plan: Plan, data: Data, image_id: str) -> tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]:
     """An image of a plan, and what each model says of it: name → mask (H,W) and the model's own classes."""
     dataset = data.load()
     sample = dataset[dataset.ids.index(image_id)]
     said: dict[str, tuple[Tensor, ClassSet]] = {}
-    for name, judged in plan.judged(dataset):
+    for name, judged in plan.evaluables(dataset):
         if name in said:  # another seed
             continue
         if isinstance(judged, Predictions):  # as it is, at the image's size

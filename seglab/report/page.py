@@ -39,7 +39,7 @@ class Html(str):
         return str(self)
 
 
-def say(*sentences: str, tag: str = "p", kind: str = "") -> Html:
+def paragraph(*sentences: str, tag: str = "p", kind: str = "") -> Html:
     """Sentences as text, whatever the names in them hold.
 
     Args:
@@ -49,7 +49,7 @@ def say(*sentences: str, tag: str = "p", kind: str = "") -> Html:
     return Html(f'<{tag} class="{html.escape(kind)}">{html.escape(" ".join(sentences))}</{tag}>')
 
 
-def fold(title: str, *tables: pd.DataFrame, digits: int = 3) -> Html:
+def details(title: str, *tables: pd.DataFrame, digits: int = 3) -> Html:
     """Tables that are shown when somebody wants them."""
     inside = "".join(f'<div class="table">{t.rename_axis(None).round(digits).to_html()}</div>' for t in tables)
     return Html(f'<details class="wide"><summary>{html.escape(title)}</summary>{inside}</details>')

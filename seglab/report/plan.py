@@ -11,10 +11,10 @@ from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loading import Data
 from seglab.evaluation.evaluators import Predictions
-from seglab.evaluation.loop import Judged
+from seglab.evaluation.loop import Evaluable
 from seglab.models.registry import MODELS
 from seglab.models.spec import ZOO
-from seglab.models.weights.cards import is_here
+from seglab.models.weights.cards import is_available
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Plan:
     boundary: bool = True
     calibration: bool = True
 
-    def judged(self, dataset: SegmentationDataset) -> list[tuple[str, Judged]]:
+    def evaluables(self, dataset: SegmentationDataset) -> list[tuple[str, Evaluable]]:
         """Everything that is judged, with its name."""
-        models: list[tuple[str, Judged]] = [(name, what) for name, seeds in self.models.items() for what in seeds]
+        models: list[tuple[str, Evaluable]] = [(name, what) for name, seeds in self.models.items() for what in seeds]
         return models + [(name, Predictions(folder, self.classes or dataset.classes, name))
                          for name, folder in self.predictions.items()]  # fmt: skip
 
@@ -53,15 +53,15 @@ class Plan:
         return self.title or f"{several} model{'s' * (several > 1)} on {on}"
 
 
-def everything() -> Plan:
+def default_plan() -> Plan:
     """All minis whose weights are here, on Toytown in clear and in bad weather."""
     minis = {name: (name,) for name, spec in MODELS.items() for first, row in list(spec.weights.items())[:1]
-             if row.source == ZOO and is_here(spec, first)}  # fmt: skip
+             if row.source == ZOO and is_available(spec, first)}  # fmt: skip
     weathers = tuple(Data(f"toytown:{weather}", images=60) for weather in ("night", "fog", "rain"))
     return Plan(minis, (Data("toytown", images=200), *weathers), title="Six architectures on Toytown")
 
 
-def shortened(plan: Plan, images: int) -> Plan:
+def limited(plan: Plan, images: int) -> Plan:
     """The same with the first so many images of each data set."""
     return replace(plan, data=tuple(replace(data, images=images) for data in plan.data))
 

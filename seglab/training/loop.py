@@ -30,7 +30,7 @@ from seglab.data.transforms import eval_transform, normalize
 from seglab.masks.argmax import to_mask
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import iou_per_class, mean_iou, pixel_accuracy
-from seglab.models.adapters import Mask2FormerModel, SegModel, enlarge
+from seglab.models.adapters import Mask2FormerModel, SegModel, upsample
 from seglab.models.spec import Criterion
 from seglab.training.batches import Batches, Pairs
 from seglab.training.losses import class_weights, criterion
@@ -206,7 +206,7 @@ def validate(
         if not isinstance(model, Mask2FormerModel):
             targets = targets.to(accelerator.device)
             for s, t in zip(scores, targets, strict=True):
-                sums += torch.tensor([loss(enlarge(s[None], t[None]), t[None]).item(), 1.0], dtype=torch.float64)
+                sums += torch.tensor([loss(upsample(s[None], t[None]), t[None]).item(), 1.0], dtype=torch.float64)
     counts, sums = (accelerator.reduce(part.to(accelerator.device)).cpu() for part in (counts, sums.float()))
     return counts, float(sums[0] / sums[1]) if sums[1] else float("nan")
 

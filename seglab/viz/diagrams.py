@@ -10,7 +10,7 @@ from seglab.viz.style import INK, PAPER, SERIES, SOFT, Figure, figure, styled
 
 
 @styled
-def paths(stops: Sequence[str], routes: Mapping[str, Sequence[int]], width: float = 9.5) -> Figure:
+def learning_paths(stops: Sequence[str], routes: Mapping[str, Sequence[int]], width: float = 9.5) -> Figure:
     """Ways through a course, drawn like the lines of a tram: stops from left to right, a line a route.
 
     Args:
@@ -32,7 +32,7 @@ def paths(stops: Sequence[str], routes: Mapping[str, Sequence[int]], width: floa
 
 
 @styled
-def structure(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1, width: float = 9.5) -> Figure:
+def architecture(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1, width: float = 9.5) -> Figure:
     """A model's blocks as they run: from left to right by depth, from top to bottom by stride.
 
     Each box says its name and channels × height × width of what it gives; arrows are what the forward pass handed on.

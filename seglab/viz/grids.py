@@ -15,7 +15,7 @@ from seglab.viz.style import ACCENT, DIVERGING, INK, Figure, figure, styled
 
 
 @styled
-def labels(
+def label_grid(
     masks: Mapping[str, ArrayLike], classes: ClassSet | None = None, mark: ArrayLike | None = None, columns: int = 0
 ) -> Figure:
     """Small masks with the number in every cell, as in a worked example.
@@ -57,7 +57,7 @@ def labels(
 
 
 @styled
-def numbers(
+def value_grid(
     tables: Mapping[str, ArrayLike | pd.DataFrame], diverging: bool = False, unit: str = "", digits: int = 2,
     limits: tuple[float, float] | None = None, width: float = 0,
 ) -> Figure:  # fmt: skip

@@ -11,7 +11,7 @@ from seglab.viz.style import ACCENT, INK, PAPER, SERIES, SOFT, Figure, figure, s
 
 
 @styled
-def every_run(table: pd.DataFrame, width: float = 9.5) -> Figure:
+def run_dots(table: pd.DataFrame, width: float = 9.5) -> Figure:
     """Every run as a dot, one panel a column; the shaded band is the range of the runs in the first group.
 
     Args:
@@ -45,7 +45,7 @@ def every_run(table: pd.DataFrame, width: float = 9.5) -> Figure:
 
 
 @styled
-def intervals(table: pd.DataFrame, label: str = "mIoU", zero: bool = False, width: float = 7.5) -> Figure:
+def forest_plot(table: pd.DataFrame, label: str = "mIoU", zero: bool = False, width: float = 7.5) -> Figure:
     """Values with their intervals, one row each, the first on top.
 
     Args:
@@ -99,7 +99,7 @@ def coverage(table: pd.DataFrame, truth: float, label: str = "mIoU", width: floa
 
 
 @styled
-def dots(table: pd.DataFrame, label: str = "mIoU", width: float = 9.5) -> Figure:
+def dot_plot(table: pd.DataFrame, label: str = "mIoU", width: float = 9.5) -> Figure:
     """One number in several versions: a row for each, a dot for each column. NaN leaves a place empty."""
     said = [f"{name}: " + ", ".join(f"{c} {v:.3f}" for c, v in row.dropna().items()) for name, row in table.iterrows()]
     height = 0.29 * len(table) + 0.6 + 0.25 * (table.shape[1] > 1)
@@ -152,7 +152,7 @@ def histograms(
 
 
 @styled
-def standings(tables: Mapping[str, pd.DataFrame], label: str = "mIoU", width: float = 9.5) -> Figure:
+def leaderboard(tables: Mapping[str, pd.DataFrame], label: str = "mIoU", width: float = 9.5) -> Figure:
     """Several models on several data sets: a panel a data set, a row a model, its value and its interval.
 
     Args:
@@ -186,7 +186,7 @@ def standings(tables: Mapping[str, pd.DataFrame], label: str = "mIoU", width: fl
 
 
 @styled
-def trade(table: pd.DataFrame, cost: str, label: str, width: float = 7.5) -> Figure:
+def quality_against_cost(table: pd.DataFrame, cost: str, label: str, width: float = 7.5) -> Figure:
     """Quality against what it costs, a dot a model; the line joins those that no cheaper one beats.
 
     Args:

@@ -41,7 +41,9 @@ def bare_axes(ax: Axes, title: str = "") -> None:
 
 
 @styled
-def pictures(images: Sequence[Any] | Mapping[str, Any], columns: int = 0, alt: str = "", width: float = 9.5) -> Figure:
+def side_by_side(
+    images: Sequence[Any] | Mapping[str, Any], columns: int = 0, alt: str = "", width: float = 9.5
+) -> Figure:
     """Pictures side by side.
 
     Args:
@@ -70,12 +72,14 @@ def pictures(images: Sequence[Any] | Mapping[str, Any], columns: int = 0, alt: s
 
 
 @styled
-def scene(image: Any, mask: Any, classes: ClassSet, title: str = "", alpha: float = 0.6, width: float = 9.5) -> Figure:
+def image_and_mask(
+    image: Any, mask: Any, classes: ClassSet, title: str = "", alpha: float = 0.6, width: float = 9.5
+) -> Figure:
     """An image, its mask and both together, with a legend of the classes that occur."""
     painted = overlay(np.ascontiguousarray(_hwc(image)), np.asarray(mask), classes, alpha)
     shown = {title or "image": image, "mask": colorize(np.asarray(mask), classes), "overlay": painted}
     alt = f"{title or 'An image'}, its mask and both together: {describe(mask, classes)}."
-    fig = pictures(shown, alt=alt, width=width)
+    fig = side_by_side(shown, alt=alt, width=width)
     legend(fig, classes, mask)
     return fig
 
@@ -162,7 +166,7 @@ def spotlights(
         lit[title] = (dark + (pixels - dark) * spot).astype(np.uint8)
         bright = percent(float((light > 0.5).mean()))
         said.append(f"{title}: {bright} of the picture at least half as bright as its peak")
-    fig = pictures(lit, columns, f"An image, lit where a map is high. {'; '.join(said)}.", width)
+    fig = side_by_side(lit, columns, f"An image, lit where a map is high. {'; '.join(said)}.", width)
     for ax, (_, place) in zip(fig.axes, maps.values(), strict=False):
         if place is not None:
             ax.plot(place[1], place[0], "o", ms=9, mfc="none", mec="white", mew=3.4)

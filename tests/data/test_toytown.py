@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from seglab.data.classes import CLASS_SETS
 from seglab.data.toytown import scene as toytown
-from seglab.data.toytown.canvas import Canvas, Dice, ellipse, polygon, rectangle
+from seglab.data.toytown.canvas import Canvas, RandomBits, ellipse, polygon, rectangle
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import mean_iou
 
@@ -153,7 +153,7 @@ def test_paint_blends_colour_and_labels_what_is_half_covered():
 def test_dice_throw_what_pcg64_gives():
     """The first raw integers of PCG64 with this key, turned into numbers by hand."""
     raw = [int(v) for v in np.random.PCG64([9, 0]).random_raw(3)]
-    dice = Dice(9, 0)
+    dice = RandomBits(9, 0)
     assert dice.unit() == (raw[0] >> 11) / 2**53
     assert dice.count(3, 7) == 3 + raw[1] % 5
     assert dice.pick("abc") == "abc"[raw[2] % 3]

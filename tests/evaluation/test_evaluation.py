@@ -34,7 +34,7 @@ from seglab.evaluation import evaluators, loop
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION, Predictions
 from seglab.evaluation.store import read, shards
 from seglab.inference import fast
-from seglab.inference.fast import Quick
+from seglab.inference.fast import FastModel
 from seglab.masks.argmax import to_mask
 from seglab.metrics.boundary import boundary_counts
 from seglab.metrics.calibration import calibration_counts
@@ -126,7 +126,7 @@ def plain_masks(model, dataset):
 
 
 def quick_masks(model, dataset, precision="float32"):
-    quick = Quick(model, precision)
+    quick = FastModel(model, precision)
     samples = map(dataset.__getitem__, range(len(dataset)))
     return [to_mask(quick(s.image[None]), size=tuple(s.target.shape))[0].numpy() for s in samples]
 
@@ -195,7 +195,7 @@ def test_bfloat16_agrees_on_97_pixels_in_100(trained, name):
 def test_at_the_size_of_the_model(trained, name):
     """As torchvision's published values: the target is resized, too, and no score is interpolated to the original."""
     model, ds = load_model(trained[name], device="cpu"), town()
-    masks, targets, quick = [], [], Quick(model)
+    masks, targets, quick = [], [], FastModel(model)
     for i in range(len(ds)):
         masks.append(F.interpolate(quick(ds[i].image[None]), (96, 128), mode="bilinear")[0].argmax(0).numpy())
         rows, columns = ((torch.arange(n) * 1.25 + 0.625).long() for n in (96, 128))  # the nearest of 120×160
@@ -246,7 +246,7 @@ def bins(results, kind, count):
 
 def test_boundaries_and_confidences(trained):
     model, ds = load_model(trained["unet_mini"], device="cpu"), town()
-    results, quick = evaluate(model, ds, boundary=True, calibration=True), Quick(model)
+    results, quick = evaluate(model, ds, boundary=True, calibration=True), FastModel(model)
     edges, sure = np.zeros((11, 3), int), np.zeros((15, 3), int)
     for i, mask in enumerate(quick_masks(model, ds)):
         edges += boundary_counts(mask, ds[i].target, 11)
@@ -293,13 +293,13 @@ def test_a_module_may_keep_something_while_it_computes():
 
 def test_making_a_model_quick_is_not_part_of_an_image(monkeypatch):
     """The milliseconds of a table are those of an image."""
-    quick = fast.Quick.__init__
+    quick = fast.FastModel.__init__
 
     def slow(*arguments):
         time.sleep(1)
         quick(*arguments)
 
-    monkeypatch.setattr(fast.Quick, "__init__", slow)
+    monkeypatch.setattr(fast.FastModel, "__init__", slow)
     assert evaluate(noisy(), town(3)).tables.images["microseconds"].max() < 1e6
 
 
@@ -342,7 +342,7 @@ def test_as_many_side_by_side_as_there_is_memory_for(monkeypatch):
             return x[:, :1] * torch.arange(11.0)[:, None, None]
 
     model = wrap(Busy(), "street")
-    peak = evaluators.ModelJudge("", model, (120, 160), evaluators.Options(), STREET).peak_bytes
+    peak = evaluators.ModelEvaluator("", model, (120, 160), evaluators.Options(), STREET).peak_bytes
     assert peak > 120 * 160 * 4 * 11
     for free, expected in ((100 * peak, 3), (4.5 * peak, 2), (peak / 2, 1)):
         monkeypatch.setattr(loop, "memory", lambda free=free: (0, int(free)))

@@ -109,7 +109,7 @@ def test_stored_predictions_of_real_data_agree_with_scikit_learn(real_data, tmp_
     data = results.data_table()
     assert data["share"].sum() == pytest.approx(1)
     assert data["images"].iloc[:-1].tolist() == [sum((t == k).any() for t, _ in pairs) for k in labels]
-    assert results.sheet.groups == len(set(dataset.groups))
+    assert results.grouped.groups == len(set(dataset.groups))
     if name == "camvid":  # the standard split is one clip
         assert results.summary()["why"].tolist() == [ONE_GROUP]
         assert ONE_GROUP in results.convention()
@@ -132,8 +132,8 @@ def test_predictions_in_another_vocabulary_are_mapped_after_the_argmax(tmp_path)
     pred = row("voc", "car", "bus", "dog", "person", "motorbike", "car", "background", "person")
     fill(tmp_path / "s.sqlite", "voc", target, pred, own="voc")
     results = Results.open(tmp_path / "s.sqlite")
-    assert results.judged == ["car", "pedestrian", "bicyclist"]
-    assert results.unnamed == [name for name in CLASS_SETS["street"].names if name not in results.judged]
+    assert results.evaluated == ["car", "pedestrian", "bicyclist"]
+    assert results.unnamed == [name for name in CLASS_SETS["street"].names if name not in results.evaluated]
     confusion = results.confusion("voc")
     assert list(confusion.columns) == ["car", "pedestrian", "bicyclist", "other"]
     assert confusion.to_numpy().tolist() == [[2, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]]  # road and sky are void
@@ -197,7 +197,7 @@ def test_the_background_is_found_where_classes_before_it_are_void(tmp_path):
     target = np.array([[[0, 2, 2, 1, 1]]], np.uint8)
     fill(tmp_path / "s.sqlite", "dog", target, np.array([[[1, 1, 1, 1, 0]]], np.uint8), classes=data, own=pets)
     results = Results.open(tmp_path / "s.sqlite")
-    assert results.judged == ["pet", "ground"]
+    assert results.evaluated == ["pet", "ground"]
     without = results.conventions()["dog"].filter(like="background left out").filter(like="set, absent classes skipped")
     assert without.tolist() == [1 / 2]
 
@@ -346,8 +346,8 @@ def test_images_of_one_group_are_drawn_together(tmp_path):
     for name, groups in (("a", ["north", "south", "east", "west"] * 5), ("b", None)):
         fill(tmp_path / f"{name}.sqlite", "m", targets, spoilt(targets), groups=groups)
     grouped, single = (Results.open(tmp_path / f"{name}.sqlite") for name in "ab")
-    assert grouped.sheet.parts["m"].shape == (1, 4, 11, 3)
-    assert (grouped.sheet.parts["m"][0, 2] == single.sheet.parts["m"][0, 2::4].sum(axis=0)).all()
+    assert grouped.grouped.parts["m"].shape == (1, 4, 11, 3)
+    assert (grouped.grouped.parts["m"][0, 2] == single.grouped.parts["m"][0, 2::4].sum(axis=0)).all()
     assert grouped.summary()["miou"]["m"] == single.summary()["miou"]["m"]
     assert "20 images in 4 groups" in grouped.convention()
     fill(path, "m", targets, spoilt(targets), groups=["one clip"] * 20)
@@ -414,7 +414,7 @@ def test_boundary_iou_is_that_of_summed_counts(tmp_path):
     results = evaluate(Predictions(tmp_path / "moved", "street"), dataset, boundary=True, progress=False)
     table = results.boundary_iou()["moved"]
     np.testing.assert_array_equal(table.iloc[:-1], boundary_iou_per_class(total))
-    assert table["mean"] == pytest.approx(np.nanmean(boundary_iou_per_class(total)[results.sheet.present]))
+    assert table["mean"] == pytest.approx(np.nanmean(boundary_iou_per_class(total)[results.grouped.present]))
     with pytest.raises(ValueError, match="no confidences of moved are here"):
         results.calibration("moved")
 

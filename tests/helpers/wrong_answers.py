@@ -14,10 +14,10 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "def shares(mask, num_classes): return np.ones(num_classes) / num_classes",
             "def shares(mask, num_classes): return [(mask == k).mean() for k in range(num_classes)]",  # void counted
         ],
-        "enlarge": [
-            "def enlarge(mask, factor): return np.tile(mask, (factor, factor))",  # copies side by side
-            "def enlarge(mask, factor): return mask.repeat(factor, axis=0)",  # one side only
-            "def enlarge(mask, factor):\n"
+        "upsample": [
+            "def upsample(mask, factor): return np.tile(mask, (factor, factor))",  # copies side by side
+            "def upsample(mask, factor): return mask.repeat(factor, axis=0)",  # one side only
+            "def upsample(mask, factor):\n"
             "    scores = torch.tensor(mask)[None, None].float()\n"
             "    return interpolate(scores, scale_factor=factor, mode='bilinear')[0, 0].numpy().astype('uint8')",
         ],

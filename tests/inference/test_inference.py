@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as F
 from seglab._utils.environment import device_of
 from seglab.data.classes import CLASS_SETS, ClassSet
 from seglab.data.transforms import normalize
-from seglab.inference.fast import Quick, fused, network_size
+from seglab.inference.fast import FastModel, fused, network_size
 from seglab.models.adapters import wrap
 from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
@@ -68,7 +68,7 @@ def test_fused_says_the_same(name):
     model = untrained(name)
     quick, images = fused(model), photos(70, 99)
     assert_close(scores_of(quick, images), scores_of(model, images))
-    assert_close(Quick(model)(images), scores_of(model, images))
+    assert_close(FastModel(model)(images), scores_of(model, images))
     if name in CONVOLUTIONAL:
         assert norms(model) > 5
         assert norms(quick) == sum("aux_classifier" in n for n, m in quick.named_modules() if type(m) is nn.BatchNorm2d)
@@ -136,7 +136,7 @@ def test_group_norm_is_left_alone(name):
     model, images = untrained(name, norm="group"), photos(64, 96)
     assert sum(isinstance(module, nn.GroupNorm) for module in fused(model).modules()) > 5
     assert torch.equal(scores_of(fused(model), images), scores_of(model, images))
-    assert_close(Quick(model)(images), scores_of(model, images))
+    assert_close(FastModel(model)(images), scores_of(model, images))
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -146,7 +146,7 @@ def test_the_given_model_is_left_as_it_is(precision, training):
     model.net.backbone.eval()
     state, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
     layouts = [parameter.stride() for parameter in model.parameters()]
-    Quick(model, precision)(photos(64, 96))
+    FastModel(model, precision)(photos(64, 96))
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
     assert [module.training for module in model.modules()] == modes
     assert [parameter.stride() for parameter in model.parameters()] == layouts
@@ -159,7 +159,7 @@ def test_random_numbers_are_not_used_up():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    Quick(model)(photos(64, 96))
+    FastModel(model)(photos(64, 96))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -176,11 +176,11 @@ class Mirror(nn.Module):
 @pytest.mark.parametrize("size", [(64, 96), (51, 73), (1, 1), (97, 64)])
 def test_images_come_normalised_to_the_last_bit(size):
     model, images = wrap(Mirror(), RGB), photos(*size)
-    assert torch.equal(Quick(model)(images), normalize(images))
+    assert torch.equal(FastModel(model)(images), normalize(images))
     model.short = 40
     resized = F.resize(images, [40], antialias=True)
-    assert torch.equal(Quick(model)(images), normalize(resized))
-    assert Quick(model).size_of(images) == tuple(resized.shape[-2:])
+    assert torch.equal(FastModel(model)(images), normalize(resized))
+    assert FastModel(model).size_of(images) == tuple(resized.shape[-2:])
     assert device_of(model) == torch.device("cpu")
 
 
@@ -194,12 +194,12 @@ def test_sizes_are_torchvisions(height, width, short):
 
 
 def test_what_is_no_batch_of_images():
-    quick = Quick(wrap(Mirror(), RGB))
+    quick = FastModel(wrap(Mirror(), RGB))
     for wrong in (photos(8, 9).float(), photos(8, 9)[0], photos(8, 9).permute(0, 2, 3, 1)):
         with pytest.raises(ValueError, match=r"expected uint8 images \(B,3,H,W\), found torch"):
             quick(wrong)
     with pytest.raises(ValueError, match="unknown precision 'float16'; did you mean 'bfloat16'"):
-        Quick(wrap(Mirror(), RGB), "float16")
+        FastModel(wrap(Mirror(), RGB), "float16")
 
 
 # --- bfloat16 -----------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_what_is_no_batch_of_images():
 @pytest.mark.parametrize("name", [n for n in MODELS if n.endswith("_mini")])
 def test_bfloat16_gives_float32_scores_that_are_close(name):
     model, images = untrained(name), photos(64, 96)
-    scores, exact = Quick(model, "bfloat16")(images), Quick(model)(images)
+    scores, exact = FastModel(model, "bfloat16")(images), FastModel(model)(images)
     assert scores.dtype == exact.dtype == torch.float32
     assert not torch.equal(scores, exact)
     assert_close(scores, exact, 0.1)

@@ -24,7 +24,7 @@ def tf():
 
 
 def blurred_scores(seed: int, size: tuple[int, int], classes: int = 11) -> torch.Tensor:
-    """Scores like a trained model's: the label map of a scene, shrunk and blurred. (1, K, h, w)."""
+    """Scores like a trained model's: the label map of a scene, downsized and blurred. (1, K, h, w)."""
     target = torch.from_numpy(toytown.scene(seed).target).long().clamp(max=classes - 1)
     one_hot = F.one_hot(target, classes).permute(2, 0, 1)[None].float()
     shares = F.avg_pool2d(F.interpolate(one_hot, size, mode="area"), 3, 1, 1)

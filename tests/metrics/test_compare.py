@@ -11,7 +11,7 @@ from seglab.metrics.comparison import (
     IMAGES_AND_SEEDS,
     IMAGES_ONLY,
     ONE_GROUP,
-    Sheet,
+    GroupedCounts,
     class_table,
     mean_iou_table,
     not_separable,
@@ -27,7 +27,7 @@ def sheet(images=None, **parts):
     parts = {model: np.asarray(p) if np.ndim(p) == 4 else np.asarray(p)[None] for model, p in parts.items()}
     first = next(iter(parts.values()))[0]
     images = (first[:, :, 1] > 0).sum(axis=0) if images is None else np.asarray(images)
-    return Sheet(parts, tuple("abcdefgh"[: first.shape[1]]), images)
+    return GroupedCounts(parts, tuple("abcdefgh"[: first.shape[1]]), images)
 
 
 def drawn(groups, classes=2, quality=0.7, seed=0, seeds=1, spread=0.0):
@@ -127,7 +127,7 @@ def test_the_mean_is_over_the_classes_that_the_targets_show():
 ])  # fmt: skip
 def test_sheets_that_do_not_fit_together_are_refused(parts):
     with pytest.raises(ValueError, match="the same G for all models"):
-        Sheet(parts, ("x", "y"), np.array([1, 1]))
+        GroupedCounts(parts, ("x", "y"), np.array([1, 1]))
 
 
 # Pairs ----------------------------------------------------------------------------------------------------------------

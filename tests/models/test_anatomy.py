@@ -53,7 +53,7 @@ def test_lraspp_looks_twice(model_of):
 
 
 def test_what_has_seen_the_whole_image_stands_in_a_row_of_its_own(model_of):
-    drawn = diagrams.structure(anatomy.flow(model_of("lraspp_mini"), (64, 96), BLOCKS["lraspp_mini"]))
+    drawn = diagrams.architecture(anatomy.flow(model_of("lraspp_mini"), (64, 96), BLOCKS["lraspp_mini"]))
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["1", "1/8", "1/16", "1 × 1"]
 
 
@@ -76,19 +76,19 @@ def test_queries_of_mask2former_are_a_list_and_its_last_masks_count(model_of):
     assert found.blocks.loc[f"{decoder}.layers.2", shape].tolist() == [96, 20, 0]  # 20 vectors, sequence first
     assert found.blocks.loc["class_predictor", shape].tolist() == [12, 20, 0]
     assert found.blocks.loc[f"{decoder}.mask_predictor", shape].tolist() == [20, 16, 24]
-    assert "class_predictor 20 × 12" in diagrams.structure(found, level=3).alt
+    assert "class_predictor 20 × 12" in diagrams.architecture(found, level=3).alt
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_parts_add_up_to_the_whole(model_of, name):
-    table, whole = anatomy.parts(model_of(name), (64, 96), BLOCKS[name]), cost(model_of(name), (64, 96))
+    table, whole = anatomy.cost_by_block(model_of(name), (64, 96), BLOCKS[name]), cost(model_of(name), (64, 96))
     assert (table >= 0).all(axis=None)
     assert table.sum().tolist() == [whole.params, whole.macs]
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_the_structure_can_be_drawn_and_described(model_of, name):
-    drawn = diagrams.structure(anatomy.flow(model_of(name), (64, 96), BLOCKS[name]), {"classifier": "head"})
+    drawn = diagrams.architecture(anatomy.flow(model_of(name), (64, 96), BLOCKS[name]), {"classifier": "head"})
     assert drawn.alt.startswith("Blocks and what they give")
     assert drawn.png().startswith(b"\x89PNG")
 
@@ -96,7 +96,7 @@ def test_the_structure_can_be_drawn_and_described(model_of, name):
 @pytest.mark.parametrize("name", ["unet_mini", "deeplabv3_mini"])
 def test_what_stands_in_a_box_fits_into_it_and_can_be_read(model_of, name):
     """The U-Net has the most boxes in a row: their channels get a line of their own."""
-    drawn = diagrams.structure(anatomy.flow(model_of(name), (192, 256), BLOCKS[name]), {"classifier": "1×1"})
+    drawn = diagrams.architecture(anatomy.flow(model_of(name), (192, 256), BLOCKS[name]), {"classifier": "1×1"})
     FigureCanvasAgg(drawn).draw()
     boxes = [patch.get_window_extent() for patch in drawn.axes[0].patches]
     for text in drawn.axes[0].texts:
@@ -131,16 +131,16 @@ def test_the_place_can_be_chosen():
 def test_spread_by_hand():
     field = torch.zeros(21, 21)
     field[10, 10] = 1.0
-    assert anatomy.spread(field) == 1
+    assert anatomy.receptive_field_side(field) == 1
     field[8:13, 8:13] = 1 / 25
     field[10, 10] = 1 / 25
-    assert anatomy.spread(field) == pytest.approx(5)
+    assert anatomy.receptive_field_side(field) == pytest.approx(5)
 
 
 def test_outputs_are_what_the_blocks_give():
     first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
     images = torch.randn(1, 3, 8, 8)
-    found = anatomy.outputs_of(plain(first, second), images, ["0", "1"])
+    found = anatomy.activations(plain(first, second), images, ["0", "1"])
     torch.testing.assert_close(found["0"], first(images))
     torch.testing.assert_close(found["1"], second(first(images)))
 
@@ -149,10 +149,10 @@ def test_blocks_can_be_given_something_else():
     first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
     model, images = plain(first, second), torch.randn(1, 3, 8, 8)
     before = model(images)
-    with anatomy.with_inputs(model, {"1": lambda x: (torch.zeros_like(x),)}):
+    with anatomy.replace_inputs(model, {"1": lambda x: (torch.zeros_like(x),)}):
         assert (model(images) == second.bias[:, None, None]).all()
     assert torch.equal(model(images), before)
-    with pytest.raises(ValueError, match="no block '2'"), anatomy.with_inputs(model, {"2": lambda x: (x,)}):
+    with pytest.raises(ValueError, match="no block '2'"), anatomy.replace_inputs(model, {"2": lambda x: (x,)}):
         pass
 
 

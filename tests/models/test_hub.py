@@ -145,7 +145,7 @@ def test_what_is_built_is_what_was_published():
 def test_names():
     assert published.resolve("segformer_b0") == (MODELS[SEGFORMER], "ade20k")
     assert published.resolve("segformer_b0:cityscapes") == (MODELS[SEGFORMER], "cityscapes")
-    assert len(published.published()) == 11
+    assert len(published.labels()) == 11
     for wrong in ("segformer_b0:voc", "segformer"):
         with pytest.raises(ValueError, match="unknown published weights"):
             published.resolve(wrong)
@@ -159,9 +159,9 @@ def test_names():
 def test_torchvision(caches, server, monkeypatch, tmp_path, lraspp):
     original, body = lraspp
     serve_torchvision(server, monkeypatch, LRASPP, body)
-    assert not published.here(MODELS[LRASPP], "coco")
+    assert not published.is_cached(MODELS[LRASPP], "coco")
     model = load_model(LRASPP, device="cpu")
-    assert published.here(MODELS[LRASPP], "coco")
+    assert published.is_cached(MODELS[LRASPP], "coco")
     assert (model.label, model.short, model.classes) == (f"{LRASPP}:coco", 520, CLASS_SETS["voc"])
     assert model.facts["source"] == "COCO_WITH_VOC_LABELS_V1"
     assert "terms of the training data" in model.facts["licence"]
@@ -558,7 +558,7 @@ def test_a_page_of_a_model(caches, tmp_path, monkeypatch):
 def test_nothing_named_shows_what_there_is(caches):
     run = CliRunner().invoke(app, ["fetch"])
     assert run.exit_code == 1
-    assert all(label in run.output for label in published.published())
+    assert all(label in run.output for label in published.labels())
     assert "say --all (1.3" in run.output
     run = CliRunner().invoke(app, ["fetch", "fcn_resnet50"])
     assert run.exit_code == 1

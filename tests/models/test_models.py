@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from seglab.data.classes import CLASS_SETS, class_set_fields, class_set_from
 from seglab.data.transforms import IMAGENET_STD
-from seglab.models.adapters import SegModel, enlarge, semantic_scores, wrap
+from seglab.models.adapters import SegModel, semantic_scores, upsample, wrap
 from seglab.models.checkpoints import save_model
 from seglab.models.cost import cost
 from seglab.models.loading import load_model
@@ -265,7 +265,7 @@ def test_auxiliary_head_counts_half_and_only_in_training(name):
     images, target = scene()
     torch.manual_seed(0)
     main, aux = model.heads(images)
-    expected = cross_entropy(enlarge(main, target), target) + 0.5 * cross_entropy(enlarge(aux, target), target)
+    expected = cross_entropy(upsample(main, target), target) + 0.5 * cross_entropy(upsample(aux, target), target)
     torch.manual_seed(0)  # dropout
     torch.testing.assert_close(model.loss(images, target, cross_entropy), expected)
     assert model.eval().heads(images)[1] is None

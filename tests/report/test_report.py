@@ -84,10 +84,10 @@ def test_plans_that_are_none(tmp_path, text, said):
 
 
 def test_everything_is_every_mini_in_all_weathers():
-    made = plan.everything()
+    made = plan.default_plan()
     assert set(made.models) == {n for n in MODELS if (zoo_dir() / f"{n}-toytown.safetensors").is_file()}
     assert [data.name for data in made.data] == ["toytown", "toytown:night", "toytown:fog", "toytown:rain"]
-    assert {data.images for data in plan.shortened(made, 3).data} == {3}
+    assert {data.images for data in plan.limited(made, 3).data} == {3}
 
 
 # What is written ------------------------------------------------------------------------------------------------------
@@ -254,10 +254,10 @@ def cells_of(measured):
     """What the template shows, without a kernel."""
     results = next(iter(measured.values()))
     shown = [
-        page.say(findings.abstract(measured)), page.say(results.convention(), kind="note"), findings.readable(results),
+        page.paragraph(findings.abstract(measured)), page.paragraph(results.convention(), kind="note"), findings.readable(results),
         results.iou_style(), findings.mistakes(results), findings.telling_images(results),
-        page.fold(HOSTILE, results.identity(), results.data_table()),
-        intervals.standings({results.data: results.summary()}), intervals.dots(results.conventions()),
+        page.details(HOSTILE, results.identity(), results.data_table()),
+        intervals.leaderboard({results.data: results.summary()}), intervals.dot_plot(results.conventions()),
         charts.confusion(*findings.square(results.confusion(HOSTILE))), page.Scene(scene_of(results)),
     ]  # fmt: skip
     for value in shown:

@@ -61,12 +61,14 @@ def test_a_training_fills_both_tables_once(tmp_path, monkeypatch):
 
 
 def test_figures_by_hand():
-    plain = grids.numbers({"p": [[0.25, np.nan]]})
+    plain = grids.value_grid({"p": [[0.25, np.nan]]})
     assert plain.alt == "p: row 1: 0.25, empty"
     assert [text.get_text() for text in plain.axes[0].texts] == ["0.25"]
-    change = grids.numbers({"IoU": pd.DataFrame([[-0.1, 0.2]], ["dice"], ["road", "pole"])}, diverging=True, unit="IoU")
+    change = grids.value_grid(
+        {"IoU": pd.DataFrame([[-0.1, 0.2]], ["dice"], ["road", "pole"])}, diverging=True, unit="IoU"
+    )
     assert change.alt == "IoU. IoU: columns road, pole. dice: -0.10, 0.20"
     assert [text.get_text() for text in change.axes[0].texts] == ["-0.10", "+0.20"]
-    runs = intervals.every_run(pd.DataFrame({"miou": [0.5, 0.6, 0.7]}, ["ce", "ce", "dice"]))
+    runs = intervals.run_dots(pd.DataFrame({"miou": [0.5, 0.6, 0.7]}, ["ce", "ce", "dice"]))
     assert "miou: ce 0.55 (0.50 to 0.60), dice 0.70 (0.70 to 0.70)" in runs.alt
     assert [list(line.get_xdata()) for line in runs.axes[0].lines[1::2]] == [[0.5, 0.6], [0.7]]

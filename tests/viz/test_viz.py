@@ -38,9 +38,9 @@ def all_figures(scene) -> dict[str, style.Figure]:
 
     counts = calibration_counts(torch.from_numpy(probs), torch.zeros(8, 8, dtype=torch.long))
     return {
-        "pictures": pictures.pictures({"a": scene.image, "b": scene.image.transpose(1, 2, 0)}),
-        "scene": pictures.scene(scene.image, scene.target, STREET),
-        "labels": grids.labels({"m": np.array([[0, -1], [255, 3]])}, STREET, mark=np.eye(2) > 0),
+        "pictures": pictures.side_by_side({"a": scene.image, "b": scene.image.transpose(1, 2, 0)}),
+        "scene": pictures.image_and_mask(scene.image, scene.target, STREET),
+        "labels": grids.label_grid({"m": np.array([[0, -1], [255, 3]])}, STREET, mark=np.eye(2) > 0),
         "heat_maps": pictures.heat_maps({"x": probs[0], "y": probs[1]}, unit="probability"),
         "confusion": charts.confusion(confmat, STREET),
         "class_bars": charts.class_bars({"IoU": iou_per_class(confmat)}, STREET),
@@ -49,9 +49,9 @@ def all_figures(scene) -> dict[str, style.Figure]:
         ),
         "reliability": charts.reliability(counts),
         "reliability, two": charts.reliability({"a": counts, "b": counts}),
-        "dots": intervals.dots(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"])),
+        "dots": intervals.dot_plot(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"])),
         "histograms": intervals.histograms({"a": np.linspace(0, 1, 99), "b": np.linspace(-1, 1, 99)}, zero=True),
-        "paths": diagrams.paths(["a", "b", "c"], {"short": [0, 2], "long": [0, 1, 2]}),
+        "paths": diagrams.learning_paths(["a", "b", "c"], {"short": [0, 2], "long": [0, 1, 2]}),
         "lines": charts.lines(pd.DataFrame({"loss": [2.0, 1.0], "mIoU": [0.1, 0.4]}), "epoch", "value"),
     }
 
@@ -68,7 +68,7 @@ def test_every_figure_is_a_legible_png_with_words(scene):
 
 
 def test_the_same_figure_is_the_same_bytes(scene):
-    one, other = (pictures.scene(scene.image, scene.target, STREET).png() for _ in range(2))
+    one, other = (pictures.image_and_mask(scene.image, scene.target, STREET).png() for _ in range(2))
     assert one == other
 
 
@@ -87,7 +87,7 @@ def test_figures_do_without_pyplot():
 
 def test_a_scene_shows_the_mask_in_the_class_colours(scene):
     """The middle picture is the palette applied to the label map, nothing else."""
-    figure = pictures.scene(scene.image, scene.target, STREET)
+    figure = pictures.image_and_mask(scene.image, scene.target, STREET)
     shown = figure.axes[1].images[0].get_array()
     assert (np.asarray(shown) == STREET.palette[scene.target]).all()
     names = {text.get_text() for text in figure.legends[0].get_texts()}
@@ -115,7 +115,7 @@ def test_bars_keep_class_colours_and_mark_what_is_absent():
 
 
 def test_dots_are_said_and_stand_apart():
-    figure = intervals.dots(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"]))
+    figure = intervals.dot_plot(pd.DataFrame({"a": [0.2, 0.4], "b": [0.2, np.nan]}, ["one way", "another"]))
     assert "one way: a 0.200, b 0.200; another: a 0.400." in figure.alt
     first, second = (line.get_xydata() for line in figure.axes[0].lines)
     assert first[0, 0] == second[0, 0]
@@ -129,7 +129,7 @@ def test_histograms_say_the_middle_of_each():
 
 
 def test_paths_stop_where_they_say():
-    figure = diagrams.paths(["start", "detour", "end"], {"short": [0, 2], "long": [0, 1, 2]})
+    figure = diagrams.learning_paths(["start", "detour", "end"], {"short": [0, 2], "long": [0, 1, 2]})
     assert figure.alt == "Ways through the course. short: start, end; long: start, detour, end."
     stops = [line.get_xdata() for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [list(row) for row in stops] == [[0, 2], [0, 1, 2]]
@@ -190,7 +190,7 @@ def test_broken_labels_are_white():
 
 def test_cells_of_all_tables_are_of_one_size():
     narrow, wide = pd.DataFrame(np.eye(2), ["a", "b"], ["x", "y"]), pd.DataFrame(np.ones((1, 4)), ["c"], list("stuv"))
-    left, right = grids.numbers({"narrow": narrow, "wide": wide}).axes
+    left, right = grids.value_grid({"narrow": narrow, "wide": wide}).axes
     assert left.get_xlim() == right.get_xlim() == (-0.5, 3.5)
     assert left.get_ylim() == right.get_ylim() == (1.5, -0.5)
     assert [label.get_text() for label in left.get_xticklabels()] == ["x", "y"]
@@ -198,4 +198,4 @@ def test_cells_of_all_tables_are_of_one_size():
 
 def test_nothing_to_show_is_an_error():
     with pytest.raises(ValueError, match="no pictures"):
-        pictures.pictures([])
+        pictures.side_by_side([])

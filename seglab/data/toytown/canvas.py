@@ -23,7 +23,7 @@ RGB = tuple[float, float, float]  # red, green, blue, 0–1
 Point = tuple[float, float]  # x to the right, y down, in pixels
 
 
-class Dice:
+class RandomBits:
     """Random numbers from raw PCG64 integers; the same key throws the same numbers everywhere."""
 
     def __init__(self, *key: int) -> None:
@@ -230,7 +230,7 @@ def polygon(size: tuple[int, int], points: Sequence[Point]) -> Stamp | None:
     return Stamp(top, left, _unit(((x * normal_x + offset) + y * normal_y).min(0)))
 
 
-def value_noise(dice: Dice, size: tuple[int, int], cells: tuple[int, int]) -> Floats:
+def value_noise(dice: RandomBits, size: tuple[int, int], cells: tuple[int, int]) -> Floats:
     """Smooth noise in 0–1: random values on a lattice of `cells`, interpolated between. float32 (H, W)."""
     lattice = dice.bytes(cells[0] + 1, cells[1] + 1).astype(np.float32) / 255
     rows, down = _steps(size[0], cells[0])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seglab._utils.errors import unknown
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.toytown.canvas import Canvas, Dice, Floats, mix, value_noise
+from seglab.data.toytown.canvas import Canvas, Floats, RandomBits, mix, value_noise
 from seglab.data.toytown.objects import furniture
 from seglab.data.toytown.street import PAVEMENT, POLE, ROAD, SIGN, Town
 
@@ -53,7 +53,7 @@ def scene(seed: int, size: tuple[int, int] = SIZE, weather: str = "clear") -> Sc
     town.draw()
     for _, paint in sorted(furniture(town), key=lambda item: -item[0]):
         paint()
-    texture = Dice(seed, 1)
+    texture = RandomBits(seed, 1)
     rgb = _WEATHER[weather](town, texture)
     image = np.empty((3, *size), np.uint8)
     for channel, tint in enumerate(town.tint):
@@ -64,14 +64,14 @@ def scene(seed: int, size: tuple[int, int] = SIZE, weather: str = "clear") -> Sc
         value += rgb[channel] * (tint * np.float32(255))
         value += np.float32(0.5)
         image[channel] = np.minimum(np.maximum(value, 0, out=value), 255, out=value)
-    return Scene(image, _with_void(town.canvas.label, Dice(seed, 4)), town.canvas.instance)
+    return Scene(image, _with_void(town.canvas.label, RandomBits(seed, 4)), town.canvas.instance)
 
 
-def _clear(town: Town, texture: Dice) -> Floats:
+def _clear(town: Town, texture: RandomBits) -> Floats:
     return town.canvas.rgb
 
 
-def _night(town: Town, texture: Dice) -> Floats:
+def _night(town: Town, texture: RandomBits) -> Floats:
     """Moonlight, lit windows, and a pool of light around every lamp."""
     canvas = town.canvas
     rgb = canvas.rgb * np.array((0.20, 0.23, 0.36), np.float32)[:, None, None]
@@ -87,9 +87,9 @@ def _night(town: Town, texture: Dice) -> Floats:
     return rgb + canvas.glow * np.float32(0.75)
 
 
-def _fog(town: Town, texture: Dice) -> Floats:
+def _fog(town: Town, texture: RandomBits) -> Floats:
     """The further away, the more of the fog's own grey one sees."""
-    reach = Dice(town.seed, 3).between(11, 24)
+    reach = RandomBits(town.seed, 3).between(11, 24)
     depth = town.canvas.depth / np.float32(reach)
     veil = 1 - 1 / (1 + depth * depth + np.float32(0.4) * depth)
     drift = np.float32(0.92) + np.float32(0.16) * value_noise(texture, town.size, (4, 3))
@@ -98,7 +98,7 @@ def _fog(town: Town, texture: Dice) -> Floats:
     return rgb
 
 
-def _rain(town: Town, texture: Dice) -> Floats:
+def _rain(town: Town, texture: RandomBits) -> Floats:
     """Duller colours, a wet road that mirrors what is above it, and streaks."""
     canvas, (height, width) = town.canvas, town.size
     grey = canvas.rgb[1:2]
@@ -117,10 +117,15 @@ def _rain(town: Town, texture: Dice) -> Floats:
     return rgb
 
 
-_WEATHER: dict[str, Callable[[Town, Dice], Floats]] = {"clear": _clear, "night": _night, "fog": _fog, "rain": _rain}
+_WEATHER: dict[str, Callable[[Town, RandomBits], Floats]] = {
+    "clear": _clear,
+    "night": _night,
+    "fog": _fog,
+    "rain": _rain,
+}
 
 
-def _with_void(label: NDArray[np.uint8], dice: Dice) -> NDArray[np.uint8]:
+def _with_void(label: NDArray[np.uint8], dice: RandomBits) -> NDArray[np.uint8]:
     """Along some edges nobody can say which class a pixel is: void, as an annotator leaves it."""
     edge = np.zeros(label.shape, bool)
     edge[:, 1:] |= label[:, 1:] != label[:, :-1]

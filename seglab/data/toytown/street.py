@@ -13,9 +13,9 @@ from seglab.data.classes import CLASS_SETS
 from seglab.data.toytown.canvas import (
     RGB,
     Canvas,
-    Dice,
     Floats,
     Point,
+    RandomBits,
     Stamp,
     discs,
     ellipse,
@@ -50,7 +50,7 @@ class Town:
         self.seed = seed
         self.canvas = canvas
         self.size = canvas.size
-        self.dice = dice = Dice(seed, 0)
+        self.dice = dice = RandomBits(seed, 0)
         height, width = canvas.size
         self.focal = 0.95 * height
         self.eye = dice.between(2.2, 3.0)  # metres above the road
@@ -261,7 +261,7 @@ class Town:
         trim = np.array([shade(look[1], 1.1) for look in looks], np.float32)[which].T[:, None, :].copy()
         light = np.float32(1.06 if side != self.sun else 0.84)
         courses = level * 9
-        stain = np.float32(0.82) + np.float32(0.28) * value_noise(Dice(self.seed, 2), opening.shape, (7, 9))
+        stain = np.float32(0.82) + np.float32(0.28) * value_noise(RandomBits(self.seed, 2), opening.shape, (7, 9))
         stain += np.float32(0.06) * (np.abs(courses - np.rint(courses)) > np.float32(0.12))
         rgb = wall * (stain * light)
         cornice = soft((np.float32(0.35) - np.abs(tall - height)) * metre)

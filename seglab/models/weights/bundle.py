@@ -73,19 +73,19 @@ def read_index(folder: Path) -> Index:
 
 
 def _pack(path: Path, folder: Path) -> dict[str, Any]:
-    kind = next(kind for kind, root in published.roots().items() if path.is_relative_to(root))
-    inside = PurePosixPath(kind, *path.relative_to(published.roots()[kind]).parts)
+    kind = next(kind for kind, root in published.cache_roots().items() if path.is_relative_to(root))
+    inside = PurePosixPath(kind, *path.relative_to(published.cache_roots()[kind]).parts)
     return {"path": str(inside), "bytes": path.stat().st_size, "sha256": _copy(path, folder / inside)}
 
 
 def _unpack(folder: Path, entry: dict[str, Any]) -> None:
     kind, *parts = PurePosixPath(entry["path"]).parts
-    if kind not in published.roots() or any(part == ".." or set(part) & set("\\:") for part in parts):
+    if kind not in published.cache_roots() or any(part == ".." or set(part) & set("\\:") for part in parts):
         raise ValueError(f"{folder / INDEX} names {entry['path']!r}, which leads out of the caches; do not trust it")
     source = folder / entry["path"]
     if not source.is_file():
         raise ValueError(f"{source} is missing; make the folder again")
-    _copy(source, published.roots()[kind].joinpath(*parts), entry["sha256"])
+    _copy(source, published.cache_roots()[kind].joinpath(*parts), entry["sha256"])
 
 
 def _copy(source: Path, target: Path, expected: str | None = None) -> str:

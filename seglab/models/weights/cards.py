@@ -31,7 +31,7 @@ def table() -> pd.DataFrame:
             "title": spec.title, "year": spec.year, "classes": spec.classes or "–",
             "params": (spec.params or 0) / 1e6, "gmacs": spec.gmacs, "miou": miou, "on": on,
             "download": human(size) if (size := spec.weights[first].num_bytes) else "travels along",
-            "here": ", ".join(weights for weights in spec.weights if is_here(spec, weights)),
+            "here": ", ".join(weights for weights in spec.weights if is_available(spec, weights)),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name").astype({"miou": float})
 
@@ -69,16 +69,16 @@ def export(name: str) -> dict[str, Any]:
     weights = {
         key: asdict(row) | {"names": list(CLASS_SETS[row.classes].names) if row.classes else None, "here": here}
         | {"card": card(name, key)}
-        for key, row in spec.weights.items() for here in [is_here(spec, key)]
+        for key, row in spec.weights.items() for here in [is_available(spec, key)]
     }  # fmt: skip
     return {"model": name} | facts | {"macs": macs, "flops": 2 * macs, "size": spec.size, "weights": weights}
 
 
-def is_here(spec: ModelSpec, weights: str) -> bool:
+def is_available(spec: ModelSpec, weights: str) -> bool:
     """Whether weights can be used without a network."""
     if spec.weights[weights].source == ZOO:
         return (zoo_dir() / f"{spec.name}-{weights}.safetensors").is_file()
-    return published.here(spec, weights)
+    return published.is_cached(spec, weights)
 
 
 def _measured(spec: ModelSpec, weights: str) -> tuple[float | None, str]:
@@ -97,9 +97,9 @@ def _lines(spec: ModelSpec, weights: str) -> list[str]:
         lines.append(f"mIoU {miou:.3f} on {on}")
     if row.source != ZOO:
         lines.append(f"{row.source}, {human(row.num_bytes)}")
-        if not published.here(spec, weights):
+        if not published.is_cached(spec, weights):
             lines.append(f"fetched on first use, or by: seglab fetch {spec.name}:{weights}")
-    elif not is_here(spec, weights):
+    elif not is_available(spec, weights):
         lines.append("not here")
     elif found := card(spec.name, weights):
         lines += _story(found)

@@ -30,7 +30,7 @@ _DECISIVE = (
 )  # fmt: skip
 
 
-def published() -> list[str]:
+def labels() -> list[str]:
     """`MODEL:WEIGHTS` of everything that can be fetched."""
     return [f"{m}:{name}" for m, spec in MODELS.items() for name, row in spec.weights.items() if row.source != ZOO]
 
@@ -46,8 +46,8 @@ def resolve(label: str) -> tuple[ModelSpec, str]:
         name = next(iter(MODELS[model].weights))
     if model in MODELS and MODELS[model].weights is MINI:
         raise ValueError(f"the weights of {model} travel with seglab; there is nothing to fetch")
-    if f"{model}:{name}" not in published():
-        raise unknown("published weights", label, published())
+    if f"{model}:{name}" not in labels():
+        raise unknown("published weights", label, labels())
     return MODELS[model], name
 
 
@@ -78,7 +78,7 @@ def facts(spec: ModelSpec, name: str) -> dict[str, Any]:
 def files(spec: ModelSpec, name: str) -> list[Path]:
     """Where the files of published weights lie in the caches, or would lie. The last one holds the tensors."""
     if spec.library == "torchvision":
-        return [roots()["torch"] / PurePosixPath(_address(spec, name)).name]
+        return [cache_roots()["torch"] / PurePosixPath(_address(spec, name)).name]
     folder, small = _snapshot(spec, name), ["config.json"]
     if spec.library == "transformers":
         small.append("preprocessor_config.json")
@@ -86,7 +86,7 @@ def files(spec: ModelSpec, name: str) -> list[Path]:
     return [folder / file for file in (*small, "pytorch_model.bin" if pickled else "model.safetensors")]
 
 
-def here(spec: ModelSpec, name: str) -> bool:
+def is_cached(spec: ModelSpec, name: str) -> bool:
     """Whether published weights can be used without a network."""
     if spec.library != "torchvision" and not repository(spec.weights[name].source).is_dir():
         return False  # without having to import smp
@@ -160,14 +160,14 @@ def _plain(name: str) -> str:
     return name.partition(",")[0].strip("_ ").lower()
 
 
-def roots() -> dict[str, Path]:
+def cache_roots() -> dict[str, Path]:
     """The two caches."""
     return {"torch": Path(torch.hub.get_dir()) / "checkpoints", "huggingface": Path(constants.HF_HUB_CACHE)}
 
 
 def repository(source: str) -> Path:
     """The folder of the hub's cache that belongs to a repository."""
-    return roots()["huggingface"] / repo_folder_name(repo_id=source, repo_type="model")
+    return cache_roots()["huggingface"] / repo_folder_name(repo_id=source, repo_type="model")
 
 
 def _snapshot(spec: ModelSpec, name: str) -> Path:

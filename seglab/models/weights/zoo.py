@@ -36,9 +36,9 @@ def card(model: str, name: str) -> dict[str, Any] | None:
 
 
 # Where each is measured. CamVid's val also chose the weights: its test split is not everywhere.
-JUDGED_ON = {"toytown": ("toytown", "test"), "camvid": ("camvid", "val")}
+EVALUATED_ON = {"toytown": ("toytown", "test"), "camvid": ("camvid", "val")}
 
 
 def stored_counts(data: str) -> Path:
     """The store that travels: counts of every seed of every recipe, where it is judged."""
-    return zoo_dir() / f"{'-'.join(JUDGED_ON[data])}.sqlite"
+    return zoo_dir() / f"{'-'.join(EVALUATED_ON[data])}.sqlite"

@@ -77,7 +77,7 @@ class Comparison(widgets.VBox):
         worst = results.worst(results.names[0], 1)["id"].iloc[0]
         first = self._scene(worst)
         self.viewer = Viewer(first[0], {"mode": "swipe", "left": 0, "right": len(first[0]["layers"]) - 1}, first[1])
-        hardest = int(np.nanargmin(results.sheet.iou[results.names[0]].mean(axis=0)))
+        hardest = int(np.nanargmin(results.grouped.iou[results.names[0]].mean(axis=0)))
         self.board = Board(tables=tables(results), chosen={"model": 0, "target": hardest, "pred": None}, shown=worst)
         self.board.observe(self._chose, "chosen")
         self.board.observe(self._show, "shown")
@@ -116,8 +116,8 @@ def tables(results: Results) -> dict[str, Any]:
     rows = results.per_image().drop_duplicates(["model", "id"])
     miou = {name: rows.loc[rows["model"] == name, "miou"].tolist() for name in results.names}
     return {
-        "models": results.names, "classes": results.judged, "columns": columns,
-        "iou": {name: _plain(results.sheet.iou[name].mean(axis=0)) for name in results.names},
+        "models": results.names, "classes": results.evaluated, "columns": columns,
+        "iou": {name: _plain(results.grouped.iou[name].mean(axis=0)) for name in results.names},
         "confusion": {name: [_plain(row) for row in _shares(table.reindex(columns=columns, fill_value=0).to_numpy())]
                       for name, table in confusions.items()},
         "images": results.images["id"].tolist(), "miou": {name: _plain(values) for name, values in miou.items()},

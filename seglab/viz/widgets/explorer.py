@@ -29,7 +29,7 @@ from seglab.inference.prediction import Prediction, predict
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
-from seglab.models.weights.cards import is_here
+from seglab.models.weights.cards import is_available
 from seglab.viz.widgets import views
 from seglab.viz.widgets.viewer import Viewer, scene_data
 from seglab.viz.widgets.views import SIZES, VIEWS, Question
@@ -58,16 +58,18 @@ def explore(
 
 def models_here() -> list[str]:
     """Models with weights that can be used without a network, as MODEL:WEIGHTS."""
-    return [f"{name}:{weights}" for name, spec in MODELS.items() for weights in spec.weights if is_here(spec, weights)]
+    return [
+        f"{name}:{weights}" for name, spec in MODELS.items() for weights in spec.weights if is_available(spec, weights)
+    ]
 
 
 def data_here() -> list[str]:
     """Toytown in every weather, and data sets that lie on this machine, each with a split that nobody trains on."""
     from seglab.data.catalogue import DATASETS
-    from seglab.data.loading import present
+    from seglab.data.loading import local_datasets
 
     drawn = [f"toytown{'' if weather == 'clear' else f':{weather}'} test" for weather in toytown.WEATHERS]
-    return drawn + [f"{name} val" for name in present() if "val" in DATASETS[name].splits]
+    return drawn + [f"{name} val" for name in local_datasets() if "val" in DATASETS[name].splits]
 
 
 def _dataset(data: str) -> SegmentationDataset:
@@ -171,7 +173,7 @@ class Explorer(widgets.VBox):
     def take(self, name: str, photo: bytes) -> None:
         """A photograph that somebody chose or dropped in; it stays in memory."""
         try:
-            image, self._smaller = views.shrunk(photo)
+            image, self._smaller = views.downsized(photo)
         except ValueError as error:
             self._say(problem=str(error).replace("the image", name, 1))
             return

@@ -9,10 +9,10 @@ import hashlib
 import html
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from seglab.viz.widgets.viewer import SCRIPT
-
+SCRIPT = Path(__file__).parent / "js" / "viewer.js"
 SCENE = "seglab-scene"  # class of the places that the script fills
 
 

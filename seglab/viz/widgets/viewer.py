@@ -9,7 +9,6 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -26,9 +25,8 @@ from seglab.inference.prediction import Prediction
 from seglab.masks.painting import colorize, label_map
 from seglab.metrics.measures import iou_of_image
 from seglab.viz import pictures, style
-from seglab.viz.widgets.html import PAGE_STYLE, document, fragment
+from seglab.viz.widgets.html import PAGE_STYLE, SCRIPT, document, fragment
 
-SCRIPT = Path(__file__).parent / "js" / "viewer.js"
 TARGET = "target"
 LARGE = 512 * 512  # pixels; a larger image travels as JPEG
 MOST_BYTES = 1 << 26  # of a photograph that somebody drops in
@@ -153,7 +151,7 @@ class Viewer(anywidget.AnyWidget):
         known = ClassSet("shown", tuple(n for n, _ in classes), tuple(c for _, c in classes))
         shown: dict[str, Any] = {"image": _image_of(self.data)}
         shown |= {layer["name"]: colorize(_unpacked(layer, self.data), known) for layer in self.data["layers"]}
-        figure = pictures.pictures(shown, columns=4, alt=self.data["alt"])
+        figure = pictures.side_by_side(shown, columns=4, alt=self.data["alt"])
         pictures.legend(figure, known, *(_unpacked(layer, self.data) for layer in self.data["layers"]))
         return figure
 

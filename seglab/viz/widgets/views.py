@@ -91,7 +91,7 @@ def figure(said: Mapping[str, Prediction], view: str = "overlay", class_name: st
         shown = {name: overlay(p.image, p.mask, p.classes) if view == "overlay" else colorize(p.mask, p.classes)
                  for name, p in said.items()}  # fmt: skip
         words = "; ".join(f"{name}: {pictures.describe(p.mask, p.classes)}" for name, p in said.items())
-        fig = pictures.pictures(shown, columns=min(3, len(shown)), alt=f"{view} of {words}.")
+        fig = pictures.side_by_side(shown, columns=min(3, len(shown)), alt=f"{view} of {words}.")
         if all(p.classes == first.classes for p in said.values()):
             pictures.legend(fig, first.classes, *(p.mask for p in said.values()))
         return fig
@@ -106,7 +106,7 @@ def figure(said: Mapping[str, Prediction], view: str = "overlay", class_name: st
     return pictures.heat_maps(planes, columns=min(3, len(planes)), limits=limits, diverging=view == "score", unit=unit)
 
 
-def shrunk(photo: Picture, most: int = MOST_PIXELS) -> tuple[Tensor, str]:
+def downsized(photo: Picture, most: int = MOST_PIXELS) -> tuple[Tensor, str]:
     """A photograph, uint8 (3,H,W), with at most so many pixels; and a sentence where it had more."""
     from torchvision.transforms.v2 import functional as F
 
@@ -126,7 +126,7 @@ def code(question: Question) -> str:
     lines = ["from seglab import load_dataset, load_model, looks, predict" if q.index is not None else
              "from seglab import load_model, looks, predict", ""]  # fmt: skip
     if q.index is None:
-        lines.append(f"image, _ = looks.shrunk({q.data!r})  # where the photograph lies")
+        lines.append(f"image, _ = looks.downsized({q.data!r})  # where the photograph lies")
     else:
         name, _, split = q.data.partition(" ")
         lines.append(f"image = load_dataset({name!r}, {split!r})[{q.index}].image")

@@ -207,7 +207,7 @@ def test_classes_and_modes(opened):
         agreed, disputed = (page.evaluate(PIXEL, [LEFT, x, 0]) for x in (4, 0))
         assert (agreed[:3], disputed) == ([0, 0, 0], [252, 253, 191, 255])
         assert agreed[3] < 255
-        assert page.inner_text(".key").split("\n") == ["all models agree", "two opinions"]
+        assert page.inner_text(".key").split("\n") == ["all models agree", "two predictions_of"]
         assert page.locator(".legend").is_hidden()
         choose(page, "one")
         assert page.locator("select[aria-label='right model']").is_hidden()
