@@ -1,11 +1,12 @@
-"""The zoo: how the minis' weights came about, and how they are made again.
+"""The zoo: how the minis' weights were made, and how they are made again.
 
-    python benchmarks/studies/zoo.py train unet_mini:toytown      one recipe of data/zoo/recipes.toml, with each of its seeds
-    python benchmarks/studies/zoo.py publish unet_mini:toytown    round the first seed's weights, measure, write the card
+    python benchmarks/studies/zoo.py train unet_mini:toytown     train a recipe of data/zoo/recipes.toml, every seed
+    python benchmarks/studies/zoo.py publish unet_mini:toytown   round the first seed's weights, evaluate, write the card
+    python benchmarks/studies/zoo.py confirm                     count again with today's code, mark the stored counts
 
-A recipe is the rest of a `seglab train` command. What is published are the weights of the first seed as float16
-(running averages of BatchNorm as they are), and what stands on a card is what `evaluate` measures with these very
-weights, on data that did not choose them where there is such.
+A recipe is the rest of a `seglab train` command. The published weights are those of the first seed, as float16
+(running averages of BatchNorm unchanged). The figures on a card are measured by `evaluate` with these rounded weights,
+where possible on data that did not choose them.
 """
 
 import json
@@ -17,18 +18,23 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
 from seglab import MODELS, Results, evaluate, load_dataset, load_model
-from seglab._utils.errors import unknown
+from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import sha256_file
 from seglab.evaluation.store import forget
 from seglab.models.checkpoints import read_checkpoint, save_model
 from seglab.models.weights.zoo import EVALUATED_ON, stored_counts, zoo_dir
 
 SEEDS = {"toytown": (0, 1, 2), "camvid": (0,)}
+SELF = "python benchmarks/studies/zoo.py"
+# Fields of an identity that may change between two versions of the project although the counts stay the same.
+VERSIONS = ("code", "torch", "threads")
+TOLERANCE = 1e-4  # fraction of pixels: processors round differently
 
 
 def recipes() -> dict[str, str]:
@@ -51,18 +57,18 @@ def command(name: str, seed: int, out: Path) -> list[str]:
 
 
 def folder(name: str, seed: int, runs: Path) -> Path:
-    """Where a training lies."""
+    """The folder of one training."""
     return runs / f"{name.replace(':', '-')}-{seed}"
 
 
 def publish(name: str, runs: Path) -> dict[str, Any]:
-    """Put the weights of a recipe's first seed into the zoo, count what its seeds do, and write the card.
+    """Put the weights of a recipe's first seed into the zoo, count the predictions of its seeds, and write the card.
 
-    Seeds that were trained elsewhere keep what is counted of them, and those that are not trained yet can follow. The
-    weights that travel are always counted anew.
+    Seeds that were trained on another machine keep their stored counts, and further seeds can be added later. The
+    bundled weights are always counted again.
 
     Raises:
-        ValueError: the training of the first seed, whose weights travel, is neither finished here nor in the zoo.
+        ValueError: the training of the first seed is neither finished in `runs` nor in the zoo.
     """
     model, _, data = name.partition(":")
     path, first = zoo_dir() / f"{model}-{data}.safetensors", SEEDS[data][0]
@@ -80,9 +86,7 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         rounded[first] = path
     else:
-        raise ValueError(
-            f"no training of {name} with seed {first} in {runs}; python benchmarks/studies/zoo.py train {name}"
-        )
+        raise ValueError(f"no training of {name} with seed {first} in {runs}; {SELF} train {name}")
     results = _count(name, rounded)
     alone = results.of_seed(first)
     card["measured"] = {
@@ -95,37 +99,72 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
     return card
 
 
+def confirm(data: str) -> int:
+    """Count the bundled weights again with today's code; if the counts agree, mark the stored ones as made by it.
+
+    Afterwards the committed store can be extended by anyone with this version of the project.
+
+    Returns:
+        The number of pixels that were counted differently.
+
+    Raises:
+        ValueError: more than one pixel in 10,000 differs, or something else than the version of code and libraries.
+    """
+    path, names = stored_counts(data), [name for name in recipes() if name.endswith(f":{data}")]
+    stored = Results.open(path)
+    with TemporaryDirectory() as temporary:
+        again = evaluate(names, load_dataset(*EVALUATED_ON[data]), Path(temporary) / "counts.sqlite")
+        first = stored.of_seed(SEEDS[data][0]).counts
+        keys = ["model", "id", "target", "pred"]
+        apart = again.counts.set_index(keys)["pixels"].sub(first.set_index(keys)["pixels"], fill_value=0).abs()
+        pixels = int(apart.sum()) // 2
+        if pixels > TOLERANCE * int(first["pixels"].sum()):
+            raise ValueError(
+                f"{pixels} pixels of {path.name} are predicted differently; {SELF} publish counts them anew"
+            )
+        identities = {name: again.identities[again.runs_of(name)[0]] for name in names}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for run, name, seed, text in connection.execute("SELECT run, name, seed, identity FROM runs").fetchall():
+            identity = json.loads(text)
+            marked = identity | {key: identities[name][key] for key in VERSIONS}
+            if seed == SEEDS[data][0] and (other := differences(marked, identities[name])):
+                raise ValueError(f"{path.name}, {name}: another measurement ({other}); count anew: {SELF} publish")
+            connection.execute("UPDATE runs SET identity = ? WHERE run = ?", (json.dumps(marked), run))
+    return pixels
+
+
 def readme() -> str:
-    """The page of the zoo, from its cards."""
+    """The page of the zoo, made from its cards."""
     rows = []
     for path in sorted(zoo_dir().glob("*-*.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        measured, run = found["measured"], found["run"]
+        card = json.loads(path.read_text(encoding="utf-8"))
+        measured, run = card["measured"], card["run"]
         seeds = " · ".join(f"{miou:.3f}" for miou in measured["miou of each seed"])
-        epochs = f"{run['epochs']} epochs in {found['minutes']:.0f} minutes"
-        name, size = f"{found['model']}:{found['weights']}", f"{found['bytes'] / 1e6:.1f} MB"
+        epochs = f"{run['epochs']} epochs in {card['minutes']:.0f} minutes"
+        name, size = f"{card['model']}:{card['weights']}", f"{card['bytes'] / 1e6:.1f} MB"
         rows.append(f"| {name} | {measured['data']} | {seeds} | {epochs} | {size} |\n")
     return _README + "".join(rows)
 
 
-_README = """# Trained weights
+_README = f"""# Trained weights
 
-The minis' weights travel with the project, so that everything runs without a network. Beside each file lies its card:
-the command and the seed that made it, what it was trained on and how long, and what `seglab evaluate` measured with
-these very weights, which are rounded to half precision. `recipes.toml` has all commands; `python benchmarks/studies/zoo.py train`
-runs them, `python benchmarks/studies/zoo.py publish` writes weights, cards and this page. The counts behind the numbers, of every
-training seed, are in the `.sqlite` files, which `Results.open` reads.
+The minis' weights are part of the project, so that everything runs without a network. Each file has a card beside it:
+the command and the seed that made it, the training data and time, and what `seglab evaluate` measured with these very
+weights, which are rounded to half precision. `recipes.toml` has all commands. `{SELF} train`
+runs them, and `{SELF} publish` writes weights, cards and this page. The counts behind the figures, of
+every training seed, are in the `.sqlite` files, which `Results.open` reads. They can be extended: `seglab evaluate`
+adds models to a copy. `{SELF} confirm` counts them again after the code has changed.
 
-Trainings ran on two busy cores beside other work; minutes say what to expect, not what a quiet machine needs. On
-CamVid, `val` also chose the epoch, and it is one clip of seven seconds: good for choosing, not for claims.
+The trainings ran on two busy cores beside other work: the minutes are an upper bound for a quiet machine. On CamVid,
+`val` also chose the epoch, and it is one clip of seven seconds: it can choose a checkpoint, not support a claim.
 
-| weights | judged on | mIoU, a training seed each | training | size |
+| weights | evaluated on | mIoU of each training seed | training | size |
 |---|---|---|---|---|
 """
 
 
 def _round(run: Path) -> Path:
-    """The best weights of a training as they travel: float16, running averages as they are."""
+    """The best weights of a training as they are published: float16, running averages unchanged."""
     path = run / "rounded.safetensors"
     facts, _ = read_checkpoint(run / "best.safetensors")
     kept = {key: facts[key] for key in ("run", "epoch", "val")}
@@ -140,7 +179,7 @@ def _count(name: str, weights: Mapping[int, Path]) -> Results:
         forget(path, name, seed=seed)
     evaluate([(name, checkpoint) for checkpoint in weights.values()], load_dataset(data, split), path)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("VACUUM")  # it travels: without the room of what was forgotten
+        connection.execute("VACUUM")  # the committed file gives back the space of the forgotten rows
     return Results.open(path).select(name)
 
 
@@ -151,7 +190,7 @@ Runs = Annotated[Path, typer.Option(help="Folder of the trainings.")]
 
 @app.command("train")
 def _train(names: Names = None, runs: Runs = Path("runs/zoo"), seeds: int = 3) -> None:
-    """Train recipes one after another; interrupted, they go on where they were."""
+    """Train recipes one after another. An interrupted training resumes."""
     for name in names or recipes():
         for seed in SEEDS[name.partition(":")[2]][:seeds]:
             arguments = command(name, seed, folder(name, seed, runs))
@@ -161,12 +200,21 @@ def _train(names: Names = None, runs: Runs = Path("runs/zoo"), seeds: int = 3) -
 
 @app.command("publish")
 def _publish(names: Names = None, runs: Runs = Path("runs/zoo")) -> None:
-    """Round, measure and describe finished trainings."""
+    """Round, evaluate and describe finished trainings."""
     for name in names or recipes():
         card = publish(name, runs)
         measured = card["measured"]
         typer.echo(f"{name:<28} mIoU {measured['miou']:.3f} on {measured['data']}, {card['bytes']} bytes")
 
 
+@app.command("confirm")
+def _confirm(
+    data: Annotated[list[str] | None, typer.Argument(help="Zoo data sets; by default all.")] = None,
+) -> None:
+    """Count the bundled weights again with today's code, and mark the stored counts as made by it."""
+    for name in data or EVALUATED_ON:
+        typer.echo(f"{stored_counts(name).name}: {confirm(name)} pixels differ")
+
+
 if __name__ == "__main__":
-    app(prog_name="python benchmarks/studies/zoo.py")
+    app(prog_name=SELF)

@@ -1,11 +1,25 @@
 """Hashes that identify files, weights and the code that decides a measurement."""
 
+import ast
 import hashlib
+import io
 import os
+import tokenize
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# The wings whose code decides a mask or a count, and their files that only make tables and texts of counts.
+DECIDING = ("data", "masks", "metrics", "models", "inference", "evaluation")
+TABLES_ONLY = {
+    "evaluation/command.py", "evaluation/measurements.py", "evaluation/published.py", "evaluation/results.py",
+    "metrics/bootstrap.py", "metrics/comparison.py", "models/anatomy.py", "models/weights/bundle.py",
+    "models/weights/cards.py",
+}  # fmt: skip
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
@@ -25,10 +39,35 @@ def sha256_state(state: Mapping[str, "Tensor"]) -> str:
     return total.hexdigest()
 
 
+@cache
 def code_version() -> str:
-    """Version of seglab, and twelve digits of the hash of its source: another one if a line differs."""
+    """Version of seglab and twelve digits of a hash of the code that decides a mask or a count.
+
+    The hash differs when a line of that code differs. Comments, docstrings and blank lines are left out, and so are
+    figures, reports, the course and the files in `TABLES_ONLY`.
+    """
     from seglab import __version__
 
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    listing = "".join(f"{sha256_file(path)}  {path.name}\n" for path in sources)
-    return f"{__version__} {hashlib.sha256(listing.encode()).hexdigest()[:12]}"
+    package = Path(__file__).parents[1]
+    paths = {
+        path.relative_to(package).as_posix(): path for wing in DECIDING for path in package.joinpath(wing).rglob("*.py")
+    }
+    total = hashlib.sha256()
+    for name in sorted(paths.keys() - TABLES_ONLY):
+        lines = code_lines(paths[name].read_text(encoding="utf-8"))
+        total.update("\n".join([name, *lines, ""]).encode())
+    return f"{__version__} {total.hexdigest()[:12]}"
+
+
+def code_lines(source: str) -> list[str]:
+    """The lines of a Python module without comments, docstrings and blank lines."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            first, last = node.body[0].lineno, node.body[0].end_lineno or 0
+            lines[first - 1 : last] = [""] * (last - first + 1)
+    return [line.rstrip() for line in lines if line.strip()]

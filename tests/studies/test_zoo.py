@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 import zoo
 
 from seglab import MODELS, Results, evaluate, load_dataset, load_model
-from seglab._utils.hashing import sha256_file
+from seglab._utils.hashing import code_version, sha256_file
 from seglab.models.checkpoints import read_checkpoint
 from seglab.models.weights.zoo import stored_counts, zoo_dir
 from seglab.training.loop import fit
@@ -79,6 +81,43 @@ def test_counting_again_gives_the_same(card):
     keys = ["id", "target", "pred"]
     both = again.set_index(keys)["pixels"].sub(stored.set_index(keys)["pixels"], fill_value=0)
     assert both.abs().sum() <= 8 * 192 * 256 / 1e4
+
+
+@pytest.mark.parametrize("data", zoo.EVALUATED_ON)
+def test_committed_counts_are_those_of_this_code(data):
+    """So that the committed store can be extended without counting anything again."""
+    identities = Results.open(stored_counts(data)).identities.values()
+    advice = f"count the bundled weights again: python benchmarks/studies/zoo.py confirm {data}"
+    assert {identity["code"] for identity in identities} == {code_version()}, advice
+
+
+def test_a_committed_store_can_be_extended(tmp_path):
+    path = tmp_path / "extended.sqlite"
+    shutil.copy(stored_counts("toytown"), path)
+    before = Results.open(path)
+    torch.manual_seed(0)
+    new = load_model("lraspp_mini", weights=None, device="cpu")
+    results = evaluate(
+        ["lraspp_mini:toytown", ("untrained", new)], load_dataset("toytown", "test"), path, progress=False
+    )
+    assert results.names == [*before.names, "untrained"]
+    kept = results.counts[results.counts["model"] != "untrained"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before.counts)
+    assert results.summary()["miou"]["untrained"] < 0.2
+
+
+def test_counts_of_other_code_are_not_confirmed(tmp_path, monkeypatch):
+    """Other predictions than the stored ones are refused, and the store stays as it was."""
+    path = tmp_path / "counts.sqlite"
+    shutil.copy(stored_counts("toytown"), path)
+    monkeypatch.setattr(zoo, "stored_counts", lambda data: path)
+    monkeypatch.setattr(
+        zoo, "evaluate", lambda names, dataset, store: SimpleNamespace(counts=before.counts.assign(pred=0))
+    )
+    digest = sha256_file(path)
+    with pytest.raises(ValueError, match=r"pixels of counts.sqlite are predicted differently; count anew: .* publish"):
+        zoo.confirm("toytown")
+    assert sha256_file(path) == digest
 
 
 def test_another_seed_can_follow(tmp_path, monkeypatch):

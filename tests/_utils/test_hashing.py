@@ -1,0 +1,80 @@
+"""Hashes: which change of the code makes another measurement, and which does not."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from helpers.paths import ROOT
+
+from seglab._utils.hashing import code_lines, sha256_file, sha256_state
+
+SOURCE = '''"""A module."""
+
+LIMIT = 3  # pixels
+
+
+def area(side):
+    """The area."""
+    # A comment.
+    text = """not a docstring # nor a comment"""
+    return side * side, text
+'''
+
+
+def test_code_lines_are_those_that_run():
+    assert code_lines(SOURCE) == [
+        "LIMIT = 3",
+        "def area(side):",
+        '    text = """not a docstring # nor a comment"""',
+        "    return side * side, text",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """A copy of the package, and what its `code_version` is in a process of its own."""
+    folder = tmp_path_factory.mktemp("copied")
+    shutil.copytree(ROOT / "seglab", folder / "seglab", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def version():
+        code = "from seglab._utils.hashing import code_version; print(code_version())"
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return folder / "seglab", version
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "same"),
+    [
+        ("masks/argmax.py", "def to_mask(", "# A comment.\ndef to_mask(", True),
+        ("masks/argmax.py", '    """', '    """Another first sentence. ', True),
+        ("viz/charts.py", "def class_bars(", "LIMIT = 1\n\n\ndef class_bars(", True),
+        ("report/build.py", "def write(", "LIMIT = 1\n\n\ndef write(", True),
+        ("evaluation/results.py", "class Results", "LIMIT = 1\n\n\nclass Results", True),
+        ("masks/argmax.py", ".argmax(-3)", ".argmin(-3)", False),
+        ("metrics/confusion.py", "def confusion_matrix(", "LIMIT = 1\n\n\ndef confusion_matrix(", False),
+        ("data/toytown/scene.py", "def scene(", "LIMIT = 1\n\n\ndef scene(", False),
+    ],
+)
+def test_only_code_that_decides_counts_makes_another_version(copied, file, old, new, same):
+    package, version = copied
+    path = package / file
+    before, text = version(), path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert (version() == before) is same
+    path.write_text(text, encoding="utf-8")
+    assert version() == before
+
+
+def test_hashes_of_files_and_states(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+    state = {"a": torch.zeros(2), "b": torch.ones(1)}
+    assert sha256_state(state) == sha256_state(dict(reversed(state.items())))
+    assert sha256_state(state) != sha256_state({"a": torch.zeros(2, 1), "b": torch.ones(1)})
+    assert sha256_state(state) != sha256_state({"a": torch.zeros(2).half(), "b": torch.ones(1)})
