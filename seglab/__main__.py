@@ -319,7 +319,7 @@ def evaluate(
     """
     import os
 
-    from seglab.data.loading import Data
+    from seglab.data.loading import DataSelection
     from seglab.evaluation.evaluators import Predictions
     from seglab.evaluation.loop import evaluate as judge
 
@@ -329,7 +329,7 @@ def evaluate(
 
     with _plain_errors():
         where = str(root) if root else None
-        dataset = Data(data, split, images, where, classes if data == "folder" else None).load()
+        dataset = DataSelection(data, split, images, where, classes if data == "folder" else None).load()
         judged: list[tuple[str, str | Predictions]] = list(map(named, models or []))
         for name, folder in map(named, predictions or []):
             judged.append((name, Predictions(folder, classes or dataset.classes, name)))

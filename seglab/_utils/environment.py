@@ -113,11 +113,20 @@ def device_of(module: nn.Module) -> torch.device:
     return next(chain(module.parameters(), module.buffers()), torch.empty(0)).device
 
 
-def find_device(device: str | torch.device | None) -> torch.device:
-    """The device that is meant, which can be used here."""
+def find_device(device: str | torch.device | None = None) -> torch.device:
+    """The device of this name with its index; None selects a CUDA GPU where there is one, else the CPU.
+
+    Under `torchrun`, which sets LOCAL_RANK, None and "cuda" select a GPU for each process of the machine.
+
+    Raises:
+        ValueError: this machine has no such device; the message lists the devices it has.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    name = str(device or ("cuda" if gpus else "cpu"))
+    if name == "cuda" and gpus and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{int(os.environ['LOCAL_RANK']) % gpus}"
     try:
-        return torch.empty(0, device=device or ("cuda" if torch.cuda.is_available() else "cpu")).device
-    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
-        there_are = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        there_are += ["mps"] if torch.backends.mps.is_available() else []
-        raise ValueError(f"device {str(device)!r} cannot be used here; there are {', '.join(there_are)}") from error
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA raises an AssertionError
+        available = ", ".join(["cpu", *(f"cuda:{i}" for i in range(gpus)), *["mps"] * torch.backends.mps.is_available()])
+        raise ValueError(f"device {name!r} cannot be used on this machine; available: {available}") from error

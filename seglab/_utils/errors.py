@@ -1,12 +1,13 @@
-"""Sentences for what goes wrong in several rooms: a name that nobody knows, two things that should be one."""
+"""Errors with a remedy: an unknown name, two identities that differ; and how a command prints an error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
-    """The error to raise when `name` is not among `known` things of this `kind`.
+    """The error to raise when `name` is not one of the `known` names of this `kind`.
 
     >>> raise unknown("data set", "camvit", ["camvid", "voc"])
     Traceback (most recent call last):
@@ -19,10 +20,24 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """What differs between two identities, in words; empty where nothing does.
+    """The entries in which two identities differ, as one sentence; empty where they are equal.
 
     >>> differences({"seed": 0, "epochs": 5}, {"seed": 1, "epochs": 5})
     'seed: 0 there, 1 here'
     """
     keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
     return "; ".join(f"{key}: {there.get(key)!r} there, {here.get(key)!r} here" for key in keys)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """In a command: print a ValueError or OSError as one sentence instead of a traceback, and exit with status 1."""
+    import typer
+
+    try:
+        yield
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
+        raise
+    except (ValueError, OSError) as error:
+        typer.echo(f"{typer.style('✗', fg='red')} {error}", err=True)
+        raise typer.Exit(1) from None

@@ -178,7 +178,7 @@ def local_datasets() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Data:
+class DataSelection:
     """A data set of a plan.
 
     Attributes:

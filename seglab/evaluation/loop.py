@@ -250,23 +250,6 @@ def _judge(
 ) -> Evaluator:
     if isinstance(judged, Predictions):
         return LabelMapEvaluator(name, judged, dataset.ids, options, dataset.classes)
-    model = judged if isinstance(judged, SegModel) else load_model(judged, device=_device(device))
+    model = judged if isinstance(judged, SegModel) else load_model(judged, device=device)
     target = dataset[0].target
     return ModelEvaluator(name, model, (target.shape[0], target.shape[1]), options, dataset.classes)
-
-
-def _device(device: str | torch.device | None) -> torch.device | None:
-    """Where a model is to run: of several processes on a machine, each has a GPU of its own.
-
-    Raises:
-        ValueError: there is no such device here.
-    """
-    if str(device) in ("None", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    if device is None:
-        return None
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device {str(device)!r} cannot be used here: {reason}; 'cpu' is always there") from None

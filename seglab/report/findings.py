@@ -20,7 +20,7 @@ from seglab.data.catalogue import DATASETS
 from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample
 from seglab.data.labels import read_mask
-from seglab.data.loading import Data
+from seglab.data.loading import DataSelection
 from seglab.data.palette import voc_colors
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.results import Results
@@ -130,7 +130,7 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def predictions_of(plan: Plan, data: Data, image_id: str) -> tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]:
+def predictions_of(plan: Plan, data: DataSelection, image_id: str) -> tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]:
     """An image of a plan, and what each model says of it: name → mask (H,W) and the model's own classes."""
     dataset = data.load()
     sample = dataset[dataset.ids.index(image_id)]

@@ -9,7 +9,7 @@ from typing import Any
 from seglab._utils.errors import unknown
 from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.loading import Data
+from seglab.data.loading import DataSelection
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.loop import Evaluable
 from seglab.models.registry import MODELS
@@ -30,7 +30,7 @@ class Plan:
     """
 
     models: Mapping[str, tuple[str, ...]]
-    data: tuple[Data, ...]
+    data: tuple[DataSelection, ...]
     predictions: Mapping[str, str] = field(default_factory=dict)
     classes: str | None = None
     title: str = ""
@@ -57,8 +57,8 @@ def default_plan() -> Plan:
     """All minis whose weights are here, on Toytown in clear and in bad weather."""
     minis = {name: (name,) for name, spec in MODELS.items() for first, row in list(spec.weights.items())[:1]
              if row.source == ZOO and is_available(spec, first)}  # fmt: skip
-    weathers = tuple(Data(f"toytown:{weather}", images=60) for weather in ("night", "fog", "rain"))
-    return Plan(minis, (Data("toytown", images=200), *weathers), title="Six architectures on Toytown")
+    weathers = tuple(DataSelection(f"toytown:{weather}", images=60) for weather in ("night", "fog", "rain"))
+    return Plan(minis, (DataSelection("toytown", images=200), *weathers), title="Six architectures on Toytown")
 
 
 def limited(plan: Plan, images: int) -> Plan:
@@ -98,11 +98,11 @@ def plan_from(said: Mapping[str, Any], source: str = "the plan") -> Plan:
     return Plan(**fields)
 
 
-def _data(said: str | Mapping[str, Any], source: str) -> Data:
+def _data(said: str | Mapping[str, Any], source: str) -> DataSelection:
     if isinstance(said, str):
-        return Data(said)
-    _known(said, Data, f"a data set in {source}")
-    return Data(**said)
+        return DataSelection(said)
+    _known(said, DataSelection, f"a data set in {source}")
+    return DataSelection(**said)
 
 
 def _known(fields: Mapping[str, Any], kind: type, source: str) -> None:

@@ -408,8 +408,8 @@ def test_the_pictures_are_not_written_over(tmp_path):
     ("arguments", "said"),
     [
         (("--out", "street.png/inside"), "street.png"),
-        (("--device", "cuda:77"), "device 'cuda:77' cannot be used here; there are cpu"),
-        (("--device", "abacus"), "device 'abacus' cannot be used here"),
+        (("--device", "cuda:77"), "device 'cuda:77' cannot be used on this machine; available: cpu"),
+        (("--device", "abacus"), "device 'abacus' cannot be used on this machine"),
     ],
 )
 def test_what_the_command_cannot_do(tmp_path, monkeypatch, arguments, said):

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from seglab import CLASS_SETS, MODELS
 from seglab.__main__ import app
 from seglab.data.classes import ClassSet
-from seglab.data.loading import Data
+from seglab.data.loading import DataSelection
 from seglab.data.palette import voc_colors
 from seglab.evaluation.store import read
 from seglab.models.weights.zoo import zoo_dir
@@ -34,7 +34,7 @@ from seglab.viz.widgets.viewer import SCRIPT, view
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 TWO = Plan({"unet": ("unet_mini:toytown",), "<b>lr</b>": ("lraspp_mini:toytown",)},
-           (Data("toytown", images=12), Data("toytown:fog", images=3)))  # fmt: skip
+           (DataSelection("toytown", images=12), DataSelection("toytown:fog", images=3)))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_plan_in_yaml(tmp_path):
     """)
     made = plan.read_plan(path)
     assert made.models == {"mine": ("a.safetensors", "b.safetensors"), "fcn": ("fcn_mini",)}
-    assert made.data == (Data("toytown"), Data("camvid", "val", 5))
+    assert made.data == (DataSelection("toytown"), DataSelection("camvid", "val", 5))
     assert made.heading() == "Mine"
     path.write_text("models: [unet_mini, small=lraspp_mini]")
     made = plan.read_plan(path)
@@ -118,7 +118,7 @@ def test_written_again_nothing_changes(written):
 
 def test_one_model_alone(tmp_path):
     """Nothing to compare, and still a page."""
-    plan = Plan({"fcn": ("fcn_mini:toytown",)}, (Data("toytown", images=3),))
+    plan = Plan({"fcn": ("fcn_mini:toytown",)}, (DataSelection("toytown", images=3),))
     text = build.write(plan, tmp_path, progress=False).read_text(encoding="utf-8")
     assert "fcn alone is no comparison." in text
     assert not (tmp_path / "tables" / "toytown-test" / "pairs.csv").exists()
@@ -127,7 +127,7 @@ def test_one_model_alone(tmp_path):
 
 def test_another_plan_wants_another_folder(written):
     with pytest.raises(ValueError, match=r"another plan \(it differs in data\)"):
-        build.write(Plan(TWO.models, (Data("toytown"),)), written, progress=False)
+        build.write(Plan(TWO.models, (DataSelection("toytown"),)), written, progress=False)
 
 
 def test_a_check_finds_what_was_changed(written, tmp_path):
@@ -243,7 +243,8 @@ def test_hostile_names_do_no_harm(tmp_path):
     classes = ClassSet(HOSTILE, tuple(names), voc_colors(4))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CLASS_SETS, "hostile", classes)
-        plan = Plan({}, (Data("folder", root=str(data), classes="hostile"),), {HOSTILE: str(data / "preds")}, "hostile",
+        selection = DataSelection("folder", root=str(data), classes="hostile")
+        plan = Plan({}, (selection,), {HOSTILE: str(data / "preds")}, "hostile",
                     title="</title><script>alert(0)</script>")  # fmt: skip
         measured = build.measure(plan, tmp_path / "s.sqlite", progress=False)
         nb = new_notebook(cells=list(cells_of(measured)))
