@@ -1,5 +1,6 @@
 # make lab    everything set up, and JupyterLab opens on the first notebook
 # make test   everything set up, and every test and notebook runs
+# make quick  everything set up, and the tests run that need neither a notebook nor a browser, without the slow ones
 # make report everything set up, and all models compared on a page
 #
 # Needs Python 3.11 or newer, make, and a network while it installs. Works with GNU make 3.81, which macOS has.
@@ -13,6 +14,9 @@ INSTALL := $(PY) -m pip install -c constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # OpenMP threads that spin while they wait slow small models down forty times beside a busy neighbour.
 export OMP_WAIT_POLICY := PASSIVE
+# Two processes with one thread each test more in a minute than one process with two threads.
+WORKERS := 2
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 # Candidates are tried by running them: a pyenv shim exists for versions that are not there, and some
 # systems package Python without venv.
@@ -40,7 +44,7 @@ $(PY) -I -c 'import pip' 2>/dev/null || { $(FIND_PYTHON); \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test report check notebooks bench constraints
+.PHONY: help setup lab test quick report check notebooks bench constraints
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1	\2/p' Makefile | while read -r name words; do \
@@ -52,10 +56,13 @@ lab: setup ## JupyterLab on the first notebook
 	@$(PY) -m seglab lab
 
 test: $(READY_TO_TEST) ## all tests, and all notebooks run against their committed outputs
-	$(PY) -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	$(PYTEST) tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with tests/nbval.cfg
 
-report: setup ## all minis judged on Toytown, as a page: reports/toytown/index.html
+quick: $(READY_TO_TEST) ## the tests that need neither notebook nor browser, without the slow ones: three minutes
+	$(PYTEST) tests -m "not slow and not browser"
+
+report: setup ## all minis evaluated on Toytown, as a page: reports/toytown/index.html
 	@$(PY) -m seglab report --out reports/toytown
 
 check: $(READY_TO_TEST) ## style and types
@@ -66,8 +73,8 @@ check: $(READY_TO_TEST) ## style and types
 notebooks: $(READY) ## run every notebook in place and keep its outputs
 	$(PY) -m seglab.course.notebooks run notebooks/*.ipynb
 
-bench: $(READY_TO_TEST) ## every benchmark, one after another
-	@for file in $(wildcard benchmarks/*.py); do echo "$$file"; $(PY) "$$file" || exit 1; done
+bench: $(READY_TO_TEST) ## every benchmark, one after another (studies, which take hours, are in benchmarks/studies)
+	@for file in $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py)); do echo "$$file"; $(PY) "$$file" || exit 1; done
 
 constraints: ## constraints.txt anew, from the newest versions
 	@$(FIND_PYTHON); fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \

@@ -14,6 +14,12 @@ settings.register_profile("untimed", deadline=None)  # machines are noisy, and n
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder that SEGLAB_DATA names, holding small trees of CamVid, VOC, COCO and membranes."""

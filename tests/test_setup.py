@@ -1,5 +1,6 @@
 """Setting up: one list of requirements, and a Makefile that finds its Python and repairs its environment."""
 
+import ast
 import os
 import re
 import shutil
@@ -47,6 +48,18 @@ def test_each_direct_requirement_is_pinned_and_installed_as_pinned(requirement):
     assert Version(metadata.version(name)).public == PINS[name]
 
 
+def test_each_imported_package_is_declared():
+    """Packages that another package brings along today may be missing tomorrow."""
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    owners, optional = metadata.packages_distributions(), {"tensorflow"}
+    for path in (ROOT / "seglab").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - optional - {"seglab"}:
+                assert {canonicalize_name(owner) for owner in owners[name]} & declared, f"{path.name} imports {name}"
+
+
 def test_pins_are_exact_and_the_project_is_not_among_them():
     assert all(Version(pin) for pin in PINS.values())
     assert "seglab" not in PINS
@@ -79,7 +92,7 @@ def test_make_lists_its_targets():
 def test_make_test_runs_tests_and_notebooks_with_one_closing_line():
     plan = run("make", "-n", "test", cwd=ROOT).stdout
     (command,) = re.findall(r"-m pytest .*", plan)
-    assert command.startswith("-m pytest tests notebooks --nbval-lax --nbval-current-env")
+    assert command.startswith("-m pytest -n 2 --dist loadfile tests notebooks --nbval-lax --nbval-current-env")
 
 
 FAKE_PYTHON = """#!/bin/sh

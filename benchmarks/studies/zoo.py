@@ -1,7 +1,7 @@
 """The zoo: how the minis' weights were made, and how they are made again.
 
     python benchmarks/studies/zoo.py train unet_mini:toytown     train a recipe of data/zoo/recipes.toml, every seed
-    python benchmarks/studies/zoo.py publish unet_mini:toytown   round the first seed's weights, evaluate, write the card
+    python benchmarks/studies/zoo.py publish unet_mini:toytown   round the first seed's weights, measure, write the card
     python benchmarks/studies/zoo.py confirm                     count again with today's code, mark the stored counts
 
 A recipe is the rest of a `seglab train` command. The published weights are those of the first seed, as float16

@@ -111,9 +111,8 @@ def test_counts_of_other_code_are_not_confirmed(tmp_path, monkeypatch):
     path = tmp_path / "counts.sqlite"
     shutil.copy(stored_counts("toytown"), path)
     monkeypatch.setattr(zoo, "stored_counts", lambda data: path)
-    monkeypatch.setattr(
-        zoo, "evaluate", lambda names, dataset, store: SimpleNamespace(counts=before.counts.assign(pred=0))
-    )
+    spoilt = SimpleNamespace(counts=Results.open(path).of_seed(0).counts.assign(pred=0))
+    monkeypatch.setattr(zoo, "evaluate", lambda names, dataset, store: spoilt)
     digest = sha256_file(path)
     with pytest.raises(ValueError, match=r"pixels of counts.sqlite are predicted differently; count anew: .* publish"):
         zoo.confirm("toytown")
