@@ -30,7 +30,8 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
         for key, value in model.net.state_dict().items()
     }
     has_aux = getattr(model.net, "aux_classifier", None) is not None
-    known = {"model": model.spec.name, "classes": class_set_fields(model.classes), "aux": has_aux, "norm": model.norm}
+    known = {"model": model.spec.name, "classes": class_set_fields(model.classes), "aux": has_aux, "norm": model.norm,
+             "short": model.short}  # fmt: skip
     # One key: safetensors writes several in an arbitrary order, and the same weights would get another hash each time.
     metadata = {"seglab": json.dumps(facts | known, sort_keys=True)}
     with replacing(Path(path)) as unfinished:
@@ -55,12 +56,20 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
         raise ValueError(f"{str(path)!r} is not a checkpoint of seglab: {error}") from None
 
 
-def fill(net: nn.Module, state: dict[str, Tensor], fresh_head: bool) -> None:
-    """Copy tensors into a library's module. With `fresh_head`, what depends on the number of classes stays as it is."""
+def copy_weights(state: dict[str, Tensor], net: nn.Module, new_head: bool = False) -> None:
+    """Copy tensors into a library's module.
+
+    Args:
+        new_head: leave tensors whose shape differs as they are, because the module has another number of classes.
+
+    Raises:
+        ValueError: the module has other tensors than `state`, or of other shapes.
+    """
     own = net.state_dict()
-    same_shape = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
-    left = [key for key in own if key not in same_shape and not (fresh_head and key in state)]
-    left = [key for key in left if not key.startswith("aux_classifier.")]  # only training needs it
-    if left:
-        raise ValueError(f"the checkpoint does not fit: nothing for {len(left)} of {len(own)} tensors, as {left[0]!r}")
-    net.load_state_dict(same_shape, strict=False)
+    fitting = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+    missing = [key for key in own if key not in fitting and not (new_head and key in state)]
+    missing = [key for key in missing if not key.startswith("aux_classifier.")]  # only training uses it
+    if missing:
+        raise ValueError(f"the checkpoint does not fit: {len(missing)} of {len(own)} tensors of the model are not in it"
+                         f" or have another shape, for example {missing[0]!r}")  # fmt: skip
+    net.load_state_dict(fitting, strict=False)

@@ -1,5 +1,6 @@
-"""`load_model`: find the weights, build the network, fill it."""
+"""`load_model`: find the weights, build the network, fill it with them."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -10,15 +11,30 @@ from torch import Tensor
 from seglab._utils.environment import find_device
 from seglab.data.classes import CLASS_SETS, ClassSet, class_set, class_set_from
 from seglab.models.adapters import SegModel
-from seglab.models.checkpoints import fill, read_checkpoint
+from seglab.models.checkpoints import copy_weights, read_checkpoint
 from seglab.models.norms import with_norm
 from seglab.models.registry import row
 from seglab.models.spec import ZOO, ModelSpec
 from seglab.models.weights.zoo import zoo_path
 
-DEFAULT = "default"  # the first weights of a model's row
-# Libraries are imported when they are first needed; transformers breaks when two threads do so at once.
-_BUILDING = RLock()
+DEFAULT = ""  # no weights are named: the first ones of the model's row
+_IMPORTING = RLock()  # transformers breaks when two threads import it at once, and building a network imports it
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Weights and the row of `MODELS` that they are for; `facts` and `state` are empty for an untrained model."""
+
+    spec: ModelSpec
+    name: str = ""  # key in `spec.weights`; "" for a checkpoint file
+    facts: dict[str, Any] = field(default_factory=dict)  # as `read_checkpoint` returns them
+    state: dict[str, Tensor] = field(default_factory=dict)  # with the library's own keys
+
+    @property
+    def classes(self) -> ClassSet:
+        """The classes of the weights; street classes where there are none."""
+        known = self.facts.get("classes")
+        return class_set_from(known) if known else CLASS_SETS["street"]
 
 
 def load_model(
@@ -30,77 +46,84 @@ def load_model(
     norm: str | None = None,
     device: str | torch.device | None = None,
 ) -> SegModel:
-    """Make a model, in `eval()`.
+    """Load a model: images (B,3,h,w) → scores (B,K,h',w'), in `eval()`.
+
+    Published weights that are not in the cache are downloaded by the library that publishes them.
 
     Args:
-        name: key in `MODELS`, alone or with the name of its weights, as `"unet_mini:camvid"`; or a checkpoint that
-            `checkpoints.save_model` wrote.
-        weights: name of weights in the model's row, or a checkpoint. By default the first ones of the row; None
-            leaves the model untrained.
-        classes: a class set or its key in `CLASS_SETS`; by default what the weights know, and street classes for an
-            untrained model. Other classes than the weights' get a fresh last layer, to be trained.
-        aux: with an auxiliary head? By default where the architecture has one.
-        norm: "group" or "sync", see `adapters.with_norm`.
+        name: key in `MODELS`, alone or with the name of its weights, as `"unet_mini:camvid"`; or the path of a
+            checkpoint that `save_model` wrote (.safetensors).
+        weights: key in `MODELS[name].weights`, or the path of a checkpoint. By default the first weights of the row;
+            None leaves the model untrained.
+        classes: a class set or its key in `CLASS_SETS`; by default the classes of the weights, and street classes for
+            an untrained model. Other classes than those of the weights get a new last layer, which has to be trained.
+        aux: whether to build the auxiliary head; by default where the architecture has one.
+        norm: "group" or "sync", see `norms.with_norm`.
         device: by default a GPU where there is one.
 
-    Published weights that are not here yet are fetched by the library that publishes them (see `hub`).
-
     Raises:
-        ValueError: there is no such model, weights, class set, kind of norm or device; the model has no auxiliary
-            head; the checkpoint is of another model; published weights are not here and cannot be fetched.
+        ValueError: the model, weights, class set, kind of norm or device is unknown; the model has no auxiliary head;
+            the checkpoint is of another model; published weights are not in the cache and cannot be downloaded.
     """
-    facts: dict[str, Any]
-    wanted, place = None if classes is None else class_set(classes), find_device(device)  # before anything is fetched
+    target, chosen = find_device(device), None if classes is None else class_set(classes)  # before any download
+    found = _find(name, weights)
+    model = _build(found, chosen or found.classes, aux, norm)
+    if found.state:
+        _fill(model, found)
+    return model.to(target).eval()
+
+
+def _find(name: str | Path, weights: str | Path | None) -> _Found:
+    """The row of a model, and its weights from the bundled zoo, a published source or a checkpoint file."""
     if str(name).endswith(".safetensors"):
         if weights not in (DEFAULT, None):
-            raise ValueError(f"{name} brings its own weights; leave out weights={str(weights)!r}")
+            raise ValueError(f"{name} is a checkpoint and holds its weights; leave out weights={str(weights)!r}")
         facts, state = read_checkpoint(name)
-        spec, tag = row(facts["model"]), ""
-    else:
-        name, _, tag = str(name).partition(":")
-        spec = row(name)
-        if tag and weights != DEFAULT:
-            raise ValueError(f"{name}:{tag} names its weights already; leave out weights={str(weights)!r}")
-        if weights == DEFAULT:
-            weights = tag or next(iter(spec.weights), None)
-        tag = str(weights) if str(weights) in spec.weights else ""
-        facts, state = _weights(spec, weights)
+        return _Found(row(facts["model"]), "", facts, state)
+    model, _, key = str(name).partition(":")
+    spec = row(model)
+    if key and weights != DEFAULT:
+        raise ValueError(f"{name} already names its weights; leave out weights={str(weights)!r}")
+    if weights == DEFAULT:
+        weights = key or next(iter(spec.weights), None)
+    if weights is None:
+        return _Found(spec)
+    key = str(weights) if str(weights) in spec.weights else ""
+    if key and spec.weights[key].source != ZOO:
+        from seglab.models.weights import published
+
+        return _Found(spec, key, published.facts(spec, key), published.state(spec, key))
+    path = zoo_path(spec.name, key) if key else Path(weights)
+    if not path.is_file():
+        options = ", ".join([*spec.weights, "None (untrained)", "the path of a checkpoint (.safetensors)"])
+        raise ValueError(f"unknown weights {str(weights)!r} of {spec.name}. Known: {options}")
+    facts, state = read_checkpoint(path)
+    if facts["model"] != spec.name:
+        raise ValueError(f"{str(path)!r} holds the weights of {facts['model']}, not of {spec.name}")
+    return _Found(spec, key, facts, state)
+
+
+def _build(found: _Found, classes: ClassSet, aux: bool | None, norm: str | None) -> SegModel:
+    """The network with random weights, in the form of a `SegModel`; head and norm as the checkpoint has them."""
+    spec = found.spec
     if aux and not spec.has_aux:
         raise ValueError(f"{spec.title} has no auxiliary head; leave out aux=True")
-    known = class_set_from(facts["classes"]) if facts.get("classes") else CLASS_SETS["street"]
-    chosen = wanted or known
-    with_aux = facts.get("aux", spec.has_aux) if aux is None else aux
-    with _BUILDING:
-        model = spec.adapter(spec.build(len(chosen), with_aux), chosen, spec)
-    if norm := norm or facts.get("norm"):
+    with_aux = found.facts.get("aux", spec.has_aux) if aux is None else aux
+    with _IMPORTING:
+        model = spec.adapter(spec.build(len(classes), with_aux), classes, spec)
+    if norm := norm or found.facts.get("norm"):
         with_norm(model, norm)
-    if state:
-        run = facts.get("run", {})
-        model.facts, model.short = facts, min(run["size"]) if run else facts.get("short")
-        if tag or run:
-            model.label = f"{spec.name}:{tag or run['train'].split()[0]}"
-        if facts["classes"]:
-            fill(model.net, state, fresh_head=chosen.names != known.names)
-        else:
-            fill(model.backbone, state, fresh_head=False)
-            model.mark_untrained()
-    return model.to(place).eval()
+    return model
 
 
-def _weights(spec: ModelSpec, weights: str | Path | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `weights` means for this model, as `read_checkpoint` returns it; twice nothing for None."""
-    if weights is None:
-        return {}, {}
-    if known := spec.weights.get(str(weights)):
-        if known.source != ZOO:
-            from seglab.models.weights import published
-
-            return published.facts(spec, str(weights)), published.state(spec, str(weights))
-        weights = zoo_path(spec.name, str(weights))
-    if not Path(weights).is_file():
-        there_are = ", ".join([*spec.weights, "None (untrained)", "the path of a checkpoint (.safetensors)"])
-        raise ValueError(f"unknown weights {str(weights)!r} of {spec.name}. Known: {there_are}")
-    facts, state = read_checkpoint(weights)
-    if facts["model"] != spec.name:
-        raise ValueError(f"{str(weights)!r} holds the weights of {facts['model']}, not of {spec.name}")
-    return facts, state
+def _fill(model: SegModel, found: _Found) -> None:
+    """Copy weights into a model, with what is known about them. Published encoders fill the backbone only."""
+    facts, run = found.facts, found.facts.get("run", {})
+    model.facts, model.short = facts, min(run["size"]) if run else facts.get("short")
+    if found.name or run:
+        model.label = f"{found.spec.name}:{found.name or run['train'].split()[0]}"
+    if facts["classes"]:
+        copy_weights(found.state, model.net, new_head=model.classes.names != found.classes.names)
+    else:
+        copy_weights(found.state, model.backbone)
+        model.mark_untrained()

@@ -152,7 +152,7 @@ def test_a_batch_of_void_teaches_nothing(made, name):
 def test_strange_labels_are_named(made, name):
     images, target = scene()
     target[0, 10, 10] = 7
-    with pytest.raises(ValueError, match=r"labels \[7\]"):
+    with pytest.raises(ValueError, match=r"label 7 \(\d+ pixels?\)"):
         made(name).loss(images, target, cross_entropy)
 
 
@@ -386,7 +386,7 @@ def test_checkpoints_that_do_not_fit(made, tmp_path):
     save_model(
         load_model("unet_mini", weights=None, norm="group", device="cpu"), path
     )  # GroupNorm keeps no running averages
-    with pytest.raises(ValueError, match="does not fit: nothing for"):
+    with pytest.raises(ValueError, match=r"does not fit: \d+ of \d+ tensors of the model are not in it"):
         load_model(path, norm="sync")
     path.write_bytes(b"no tensors")
     with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
