@@ -119,7 +119,9 @@ def _build(found: _Found, classes: ClassSet, aux: bool | None, norm: str | None)
 def _fill(model: SegModel, found: _Found) -> None:
     """Copy weights into a model, with what is known about them. Published encoders fill the backbone only."""
     facts, run = found.facts, found.facts.get("run", {})
-    model.facts, model.short = facts, min(run["size"]) if run else facts.get("short")
+    model.facts = facts
+    # Checkpoints written before "short" was stored, as those in data/zoo, have the size of the crops only.
+    model.short = facts["short"] if "short" in facts else min(run["size"]) if run else None
     if found.name or run:
         model.label = f"{found.spec.name}:{found.name or run['train'].split()[0]}"
     if facts["classes"]:

@@ -75,6 +75,7 @@ def fit(
     device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
     _check(model, train, val, recipe, world)
     half = recipe.precision == "bfloat16"
+    model.short = min(recipe.size)
     model.to(device).to(memory_format=torch.channels_last)
     average = get_ema_multi_avg_fn(recipe.ema)
     averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True) if recipe.ema else None
