@@ -1,13 +1,11 @@
-"""Reading and writing images and masks: exact values, and one sentence for whatever is wrong with a file.
+"""Label maps: read and write them, translate raw labels and colours, and the one check of labels.
 
-Images become uint8 (3,H,W). Masks keep the numbers that the file holds: a palette PNG is read as
-indices, never as colours. Whatever cannot be read faithfully is refused with a ValueError that names the
-file, what was found and what to do.
+Masks keep the numbers that the file holds: a palette PNG is read as indices, never as colours.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -24,32 +22,32 @@ def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
     """Read the raw labels of a mask, uint8 (H,W): 8- and 1-bit grey as they are, palettes as indices.
 
     Args:
-        classes: with a class set, the error about a mask of colours can say whether they are its colours.
+        classes: only for the error about an RGB mask, which then states whether its colours are those of this set.
 
     Raises:
-        ValueError: the file holds colours, lossy values, or labels above 255, or cannot be read at all.
+        ValueError: the file cannot be read, is a JPEG, holds colours, or holds labels outside 0–255.
     """
     name, image = decode(source)
     if image.format == "JPEG":
-        raise ValueError(f"{name}: a JPEG changes values a little, so its labels are not exact; save masks as PNG")
-    if image.mode in ("1", "L", "P"):
-        return torch.from_numpy(np.array(image).astype(np.uint8))
+        raise ValueError(f"{name}: JPEG compression changes values, so its labels are not exact; save masks as PNG")
     values = np.array(image)
-    if values.ndim == 2 and np.issubdtype(values.dtype, np.integer):
+    if image.mode not in ("1", "L", "P"):
+        if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
+            hint = _about_colors(image, classes)
+            raise ValueError(f"{name}: expected one label per pixel, found mode {image.mode}. {hint}")
         if values.min() < 0 or values.max() > 255:
             raise ValueError(
                 f"{name}: labels from {values.min()} to {values.max()}; a mask holds labels from 0 to 255"
                 " (is this an instance map or a depth map?)"
             )
-        return torch.from_numpy(values.astype(np.uint8))
-    raise ValueError(f"{name}: expected one label a pixel, found mode {image.mode}. {_about_colors(image, classes)}")
+    return torch.from_numpy(values.astype(np.uint8))
 
 
 def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet, about: str = "") -> None:
-    """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette: `read_mask` gives it back.
+    """Write a mask, integer (H,W), as a PNG of class indices with the classes' palette; `read_mask` returns it.
 
     Args:
-        about: how it was made; the file keeps it beside its pixels, as the text "seglab".
+        about: a text about its origin, stored in the file under the key "seglab".
     """
     image = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
     image.putpalette(classes.palette.tobytes())
@@ -60,48 +58,87 @@ def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet, abo
 
 
 def mask_from_colors(source: Source, classes: ClassSet) -> Tensor:
-    """Translate a mask of colours to labels: uint8 (H,W), the void colour becomes 255.
+    """Translate an RGB mask to labels, uint8 (H,W); the void colour becomes 255.
 
     Raises:
-        ValueError: some pixels have a colour that the class set does not have; the error counts them.
+        ValueError: some pixels have a colour that is not in the class set; the message counts them.
     """
     name, image = decode(source)
-    codes = _color_codes(image)
-    table = {_code(classes.void_color): IGNORE_INDEX} | {_code(c): i for i, c in enumerate(classes.colors)}
+    colors = _color_codes([classes.void_color, *classes.colors]).tolist()
+    labels = dict(zip(colors, [IGNORE_INDEX, *range(len(classes))], strict=True))
+    codes = _color_codes(image.convert("RGB"))
     found, inverse = np.unique(codes, return_inverse=True)
-    strange = np.array([code not in table for code in found])
-    if strange.any():
-        pixels = int(strange[inverse].sum())
+    foreign = np.array([code not in labels for code in found])
+    if foreign.any():
+        pixels = int(foreign[inverse].sum())
         raise ValueError(
-            f"{name}: {pixels} pixels have a colour that class set {classes.name!r} does not have, such as"
-            f" #{found[strange][0]:06x}; smooth edges and JPEG blur colours, draw masks without either"
+            f"{name}: {pixels} pixels have a colour that is not in class set {classes.name!r}, such as"
+            f" #{found[foreign][0]:06x}; anti-aliasing and JPEG blur colours, so save masks without either"
         )
-    labels = np.array([table[int(code)] for code in found], np.uint8)
-    return torch.from_numpy(labels[inverse].reshape(codes.shape))
+    return torch.from_numpy(np.array([labels[code] for code in found], np.uint8)[inverse].reshape(codes.shape))
+
+
+def check_labels(
+    labels: Tensor,
+    classes: ClassSet | int,
+    name: str | Path,
+    ignore_index: int | None = IGNORE_INDEX,
+    pixels: Tensor | None = None,
+) -> None:
+    """Raise a ValueError unless each label is a class index, 0 … K−1, or `ignore_index` (void).
+
+    The message lists the other labels with their pixel counts, and suggests the usual causes. On a GPU, this check
+    replaces a device-side assertion that reports neither the label nor the line.
+
+    Args:
+        labels: integers of any shape.
+        classes: a class set, or the number K of classes.
+        name: what holds the labels, for the message: a path, "the target", "the prediction".
+        ignore_index: None where void is not allowed.
+        pixels: the number of pixels of each entry of `labels`, where labels are counted already; by default 1.
+    """
+    num_classes = classes if isinstance(classes, int) else len(classes)
+    if pixels is None and labels.numel():
+        low, high = torch.stack(torch.aminmax(labels)).tolist()
+        if low >= 0 and high < num_classes:  # one pass over the pixels suffices
+            return
+    outside = (labels < 0) | (labels >= num_classes)
+    if ignore_index is not None:
+        outside &= labels != ignore_index
+    if pixels is not None:
+        outside &= pixels > 0
+    if not outside.any():
+        return
+    if pixels is None:
+        found, pixels = labels[outside].unique(return_counts=True)
+    else:
+        found, pixels = labels[outside], pixels[outside]
+    if found.tolist() == [255]:
+        hint = "Is it a binary mask saved as 0/255? Or is 255 void, and ignore_index=255 is missing?"
+    elif found.tolist() == [num_classes]:
+        hint = f"Do the labels count from 1? Then translate the mask with labels={{1: 0, …, {num_classes}: {num_classes - 1}, 0: 255}}."
+    else:
+        hint = "Are they labels of another class set? Then use that set, or translate the mask with labels={raw: index, …}."
+    of_set = "" if isinstance(classes, int) else f" of {classes.name!r}"
+    void = "" if ignore_index is None else f"; void is {ignore_index}"
+    counts = dict(zip(found.tolist(), pixels.tolist(), strict=True))
+    raise ValueError(
+        f"{name} has {_listed(counts)} outside the {num_classes} class{'es' * (num_classes > 1)}{of_set}"
+        f" (0…{num_classes - 1}{void}). {hint}"
+    )
 
 
 def check_mask(mask: Tensor, classes: ClassSet, path: str | Path) -> None:
-    """Make sure that every label is a class index or 255 (void).
+    """`check_labels` of a mask from a file, uint8 (H,W).
 
     Raises:
-        ValueError: lists the labels that `classes` does not have with their pixel counts, and recognises
-            the two usual reasons: a binary mask saved as 0/255, and labels that count from one. A mask of
-            0 and 255 alone is refused for a set of two classes, where it would make the second class void.
+        ValueError: a label outside the class set; for a set of two classes also a mask of only 0 and 255, which is
+            a binary mask saved as 0/255, and would make every pixel of the second class void.
     """
-    counts = _label_counts(mask)
-    if len(classes) == 2 and set(counts) == {0, 255}:
+    pixels = mask.flatten().bincount(minlength=256)
+    if len(classes) == 2 and pixels.nonzero().flatten().tolist() == [0, 255]:
         raise ValueError(f"{path}: {about_0_255(classes)}")
-    foreign = {label: n for label, n in counts.items() if len(classes) <= label != IGNORE_INDEX}
-    if foreign:
-        hint = "Give labels={raw: index, …} to translate them, or another class set."
-        if list(foreign) == [len(classes)]:
-            hint = (
-                f"Do the labels count from 1? Then give labels={{1: 0, …, {len(classes)}: {len(classes) - 1}, 0: 255}}."
-            )
-        raise ValueError(
-            f"{path}: {_listed(foreign)} not in class set {classes.name!r}"
-            f" (0–{len(classes) - 1}, and 255 for void). {hint}"
-        )
+    check_labels(torch.arange(256), classes, path, pixels=pixels)
 
 
 def relabel(mask: Tensor, labels: Mapping[int, int], path: str | Path) -> Tensor:
@@ -111,43 +148,44 @@ def relabel(mask: Tensor, labels: Mapping[int, int], path: str | Path) -> Tensor
         labels: raw label → class index or 255, for every raw label that may occur.
 
     Raises:
-        ValueError: the mask holds labels that `labels` does not mention; it lists them with pixel counts.
+        ValueError: the mask holds labels that `labels` does not list; the message gives their pixel counts.
     """
-    foreign = {label: n for label, n in _label_counts(mask).items() if label not in labels}
-    if foreign:
-        known = ", ".join(str(label) for label in sorted(labels))
-        raise ValueError(f"{path}: {_listed(foreign)} without a meaning here; the known ones are {known}")
+    pixels = enumerate(mask.flatten().bincount(minlength=256).tolist())
+    missing = {label: n for label, n in pixels if n and label not in labels}
+    if missing:
+        listed = ", ".join(str(label) for label in sorted(labels))
+        raise ValueError(f"{path} has {_listed(missing)} not listed in labels={{raw: index, …}}, which has {listed}")
     table = np.zeros(256, np.uint8)
     table[list(labels)] = list(labels.values())
     return torch.from_numpy(table[mask.numpy()])
 
 
 def check_pair(image: Tensor, target: Tensor, name: str | Path) -> None:
-    """Make sure that image (3,H,W) and target (H,W) cover the same pixels."""
+    """Raise a ValueError unless image (3,H,W) and target (H,W) have the same height and width."""
     size, expected = tuple(target.shape), tuple(image.shape[-2:])
     if size != expected:
         turned = size == expected[::-1]
         hint = "one of them ignores the EXIF orientation of the photograph" if turned else "pair them by file name"
-        raise ValueError(f"{name}: the image is {_by(expected)} pixels (height × width), its mask {_by(size)}; {hint}")
+        sizes = (" × ".join(map(str, shape)) for shape in (expected, size))
+        raise ValueError(f"{name}: the image is {next(sizes)} pixels (height × width), its mask {next(sizes)}; {hint}")
 
 
 def about_0_255(classes: ClassSet) -> str:
-    """What to do about masks that hold nothing but 0 and 255."""
+    """The remedy for masks that hold only 0 and 255."""
     return (
-        "a binary mask saved as 0/255. Here 255 means void, so only"
-        f" {classes.names[0]!r} would ever be counted. Give labels={{0: 0, 255: 1}} if 255 is {classes.names[1]!r},"
+        "a binary mask saved as 0/255. In seglab 255 means void, so only"
+        f" {classes.names[0]!r} would be counted. Give labels={{0: 0, 255: 1}} if 255 is {classes.names[1]!r},"
         " or labels={0: 0, 255: 255} if those pixels really are void."
     )
 
 
 def _about_colors(image: Image.Image, classes: ClassSet | None) -> str:
-    """A guess at what a mask of several channels is, and what to do about it."""
+    """What a mask with several channels probably is, and the remedy."""
     rgb = np.array(image.convert("RGB"))
     if (rgb == rgb[..., :1]).all():
         return "All channels are equal: save it as 8-bit grey (PIL mode L)."
-    codes = np.unique(_color_codes(image))
-    ours = {_code(c) for c in (*classes.colors, classes.void_color)} if classes else set()
-    if classes and ours.issuperset(codes.tolist()):
+    codes = np.unique(_color_codes(rgb))
+    if classes and np.isin(codes, _color_codes([*classes.colors, classes.void_color])).all():
         return (
             f"All of its {len(codes)} colours belong to class set {classes.name!r}:"
             " seglab.data.labels.mask_from_colors translates them."
@@ -155,54 +193,14 @@ def _about_colors(image: Image.Image, classes: ClassSet | None) -> str:
     return f"It has {len(codes)} distinct colours: save class indices as a palette or 8-bit grey PNG."
 
 
-def _color_codes(image: Image.Image) -> NDArray[np.int64]:
-    """Each pixel's 0xRRGGBB, (H,W)."""
-    rgb = np.array(image.convert("RGB")).astype(np.int64)
-    return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+def _color_codes(rgb: Any) -> NDArray[np.int64]:
+    """Colours (…,3) → 0xRRGGBB (…)."""
+    channels = np.asarray(rgb).astype(np.int64)
+    return channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
 
 
-def _code(color: Iterable[int]) -> int:
-    red, green, blue = color
-    return red << 16 | green << 8 | blue
-
-
-def _label_counts(mask: Tensor) -> dict[int, int]:
-    """Label → pixels, for the labels that occur."""
-    counts = np.bincount(mask.numpy().ravel(), minlength=256)
-    return {int(label): int(counts[label]) for label in counts.nonzero()[0]}
-
-
-def _listed(counts: Mapping[int, int]) -> str:
-    """`{12: 3, 13: 1}` → `"labels 12 (3 pixels), 13 (1 pixel)"`, at most ten of them."""
-    words = [f"{label} ({n} pixel{'s' * (n > 1)})" for label, n in list(counts.items())[:10]]
-    more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
-    return f"label{'s' * (len(counts) > 1)} {', '.join(words)}{more}"
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return " × ".join(str(n) for n in size)
-
-
-def check_labels(target: Tensor, num_classes: int) -> None:
-    """Raise a ValueError that names the labels which are neither void nor one of `num_classes` classes.
-
-    Without it a GPU stops at such a label with an assertion that names neither the label nor the line.
-    """
-    strange = (target < 0) | (target >= num_classes) & (target != IGNORE_INDEX)
-    if strange.any():
-        found = target[strange].unique()[:8].tolist()
-        raise ValueError(
-            f"labels {found} are neither void ({IGNORE_INDEX}) nor one of the {num_classes} classes"
-            f" 0 … {num_classes - 1}; is the mask from another class set?"
-        )
-
-
-def labels_outside(name: str, labels: list[int], num_classes: int, ignore_index: int) -> ValueError:
-    hint = ""
-    if name == "target" and labels == [255]:
-        hint = "; a binary mask saved as 0/255, or void that is not 255 here? pass the ignore_index of the data"
-    elif labels == [num_classes]:
-        hint = "; do the labels start at 1 instead of 0?"
-    return ValueError(
-        f"the {name} has labels {labels[:10]} outside 0 … {num_classes - 1} (void is {ignore_index}){hint}"
-    )
+def _listed(pixels: Mapping[int, int]) -> str:
+    """`{12: 3, 13: 1}` → `"labels 12 (3 pixels), 13 (1 pixel)"`; at most ten labels."""
+    first = ", ".join(f"{label} ({n} pixel{'s' * (n > 1)})" for label, n in list(pixels.items())[:10])
+    more = f" and {len(pixels) - 10} more" if len(pixels) > 10 else ""
+    return f"label{'s' * (len(pixels) > 1)} {first}{more}"

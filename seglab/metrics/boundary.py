@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.labels import labels_outside
+from seglab.data.labels import check_labels
 from seglab.metrics.confusion import Counts
 from seglab.metrics.measures import ratio
 
@@ -37,9 +37,8 @@ def boundary_counts(
     judged = t != ignore_index
     # Void is another region, and belongs to no class; so is what lies outside of the image.
     t, p = (torch.where(judged, m.int(), -1) for m in (t, p))
-    for name, labels in (("target", t), ("prediction", p)):
-        if wrong := [k for k in labels.unique().tolist() if k not in (-1, ignore_index) and not 0 <= k < num_classes]:
-            raise labels_outside(name, wrong, num_classes, ignore_index)
+    check_labels(t[t != -1], num_classes, "the target", ignore_index)
+    check_labels(p[p != -1], num_classes, "the prediction", ignore_index)
     t, p = (torch.where(_boundary(m, reach) & (m != ignore_index), m, -1) for m in (t, p))
     parts = t[t == p], t, p
     return np.stack([np.bincount(m[m >= 0].numpy(), minlength=num_classes) for m in parts], axis=1).astype(np.int64)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.labels import labels_outside
+from seglab.data.labels import check_labels
 
 Counts = NDArray[np.int64]
 
@@ -31,23 +31,19 @@ def confusion_matrix(pred: Any, target: Any, num_classes: int, ignore_index: int
         raise ValueError(f"num_classes={num_classes}")
     p, t = _label_maps(pred, target)
     if p.dtype == t.dtype == torch.uint8 and num_classes <= 256 and 0 <= ignore_index <= 255:
-        table = pair_counts(p, t)  # uint8 cannot lie outside a table of 256 × 256: count first, look afterwards
+        table = pair_counts(p, t)  # every uint8 label has a row and a column, so labels are checked after counting
+        table[ignore_index] = 0
+        labels = torch.arange(256)
+        check_labels(labels, num_classes, "the target", ignore_index, pixels=table.sum(1))
+        check_labels(labels, num_classes, "the prediction", None, pixels=table.sum(0))
     else:
         p, t = p.flatten().to(torch.int64), t.flatten().to(torch.int64)
         counted = t != ignore_index
         p, t = p[counted], t[counted]
-        for name, labels in (("prediction", p), ("target", t)):
-            if labels.numel() and (labels.min() < 0 or labels.max() >= num_classes):
-                wrong = torch.unique(labels[(labels < 0) | (labels >= num_classes)]).tolist()
-                raise labels_outside(name, wrong, num_classes, ignore_index)
+        check_labels(t, num_classes, "the target", ignore_index)
+        check_labels(p, num_classes, "the prediction", None)
         side = num_classes
         table = torch.bincount(t * side + p, minlength=side * side).reshape(side, side).cpu()
-    if 0 <= ignore_index < len(table):
-        table[ignore_index] = 0
-    for name, totals in (("target", table.sum(1)), ("prediction", table.sum(0))):
-        wrong = (torch.nonzero(totals[num_classes:]).flatten() + num_classes).tolist()
-        if wrong:
-            raise labels_outside(name, wrong, num_classes, ignore_index)
     return table[:num_classes, :num_classes].contiguous()
 
 

@@ -34,8 +34,8 @@ class SegModel(nn.Module, ABC):
         label: how a comparison names it, as `unet_mini:camvid`.
         facts: what its checkpoint says of its training, or what is known of its published weights; empty where there
             are none.
-        short: the short side in pixels of the images that it was trained on; `predict` and `evaluate` bring an image
-            to it. None takes images as they are.
+        short: short side in pixels to which `predict` and `evaluate` resize an image; None keeps the image's size.
+            `fit` sets it to the short side of its crops, and checkpoints store it.
     """
 
     net: Any
@@ -170,7 +170,7 @@ class Mask2FormerModel(SegModel):
         `criterion` is not used. Void is nobody's mask, and an image without a label is left out; if all are, the loss
         is a zero with a gradient. Matching runs in float32 under autocast too.
         """
-        check_labels(targets, len(self.classes))
+        check_labels(targets, self.classes, "the target")
         labelled = (targets != IGNORE_INDEX).flatten(1).any(dim=1)
         if not labelled.any():
             return 0 * self.heads(images)[0].sum()

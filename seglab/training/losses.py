@@ -81,7 +81,7 @@ def checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if logits.ndim != 4 or target.shape != (logits.shape[0], *logits.shape[2:]):
         shapes = f"{tuple(logits.shape)} and {tuple(target.shape)}"
         raise ValueError(f"logits (B,K,H,W) and target (B,H,W) do not fit together: {shapes}")
-    check_labels(target, logits.shape[1])
+    check_labels(target, logits.shape[1], "the target")
     half = logits.dtype in (torch.float16, torch.bfloat16)
     return logits.float() if half else logits, target.long()
 

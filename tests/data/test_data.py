@@ -196,7 +196,7 @@ def test_check_lists_all_bad_files_and_at_most_ten(tmp_path):
         dataset.check(progress=False)
     lines = str(caught.value).splitlines()
     assert len(lines) == 12 and "00.png: not an image" in lines[1] and lines[-1].strip() == "…"
-    assert "02.png: label 77 (24 pixels) not in class set 'street'" in lines[2]
+    assert "02.png has label 77 (24 pixels) outside the 11 classes of 'street'" in lines[2]
 
 
 def test_the_fingerprint_is_that_of_a_sha256sum_listing(tmp_path):

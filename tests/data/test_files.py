@@ -232,7 +232,7 @@ def test_labels_of_the_class_set_and_void_pass():
 
 
 def test_foreign_labels_are_listed_with_their_pixels():
-    with pytest.raises(ValueError, match=r"a\.png: labels 12 \(2 pixels\), 40 \(1 pixel\) not in class set 'street'"):
+    with pytest.raises(ValueError, match=r"a\.png has labels 12 \(2 pixels\), 40 \(1 pixel\) outside the 11 classes of 'street'"):
         check_mask(mask_of(0, 12, 40, 12), STREET, "a.png")
     with pytest.raises(ValueError, match="and 10 more"):
         check_mask(mask_of(*range(100, 120)), STREET, "a.png")
@@ -244,13 +244,13 @@ def test_a_binary_mask_saved_as_0_255_is_recognised():
 
 
 def test_labels_that_count_from_one_are_recognised():
-    with pytest.raises(ValueError, match=r"count from 1\? Then give labels=\{1: 0, …, 11: 10, 0: 255\}"):
+    with pytest.raises(ValueError, match=r"count from 1\? Then translate the mask with labels=\{1: 0, …, 11: 10, 0: 255\}"):
         check_mask(mask_of(1, 5, 11), STREET, "a.png")
 
 
 def test_relabel_translates_and_refuses_what_it_was_not_told():
     assert relabel(mask_of(0, 255, 0), {0: 0, 255: 1}, "a.png").tolist() == [[0, 1, 0]]
-    with pytest.raises(ValueError, match=r"label 7 \(2 pixels\) without a meaning.*known ones are 0, 255"):
+    with pytest.raises(ValueError, match=r"label 7 \(2 pixels\) not listed in labels=.*which has 0, 255"):
         relabel(mask_of(0, 7, 7), {0: 0, 255: 1}, "a.png")
 
 

@@ -382,7 +382,7 @@ def test_raw_labels_of_stored_predictions(masks):
     """255 is "none of these": an error, not void. Other numbers are translated, if somebody says how."""
     for path in masks.iterdir():
         Image.fromarray(np.array(Image.open(path)) + 100).save(path)
-    with pytest.raises(ValueError, match=r"labels 100 \(\d+ pixels\).*Give labels="):
+    with pytest.raises(ValueError, match=r"labels 100 \(\d+ pixels\).*translate the mask with labels="):
         evaluate(Predictions(masks, "street"), town())
     labels = {i + 100: i for i in range(10)} | {110: 255}
     results = evaluate(Predictions(masks, "street", labels=labels), town())
@@ -419,8 +419,8 @@ def cut_off(path):
 WRONG = {
     missing: r"2\.png is missing; predictions are label maps, one ID\.png for each image",
     too_small: r"val-20002: .*2\.png is \(60, 80\) and the target \(120, 160\); write masks at the image's size",
-    of_another_set: r"labels? 1\d \(\d+ pixels?\).* not in class set 'street'",
-    colours: r"2\.png: expected one label a pixel, found mode RGB\. All channels are equal",
+    of_another_set: r"labels? 1\d \(\d+ pixels?\).* outside the 11 classes of 'street'",
+    colours: r"2\.png: expected one label per pixel, found mode RGB\. All channels are equal",
     cut_off: r"2\.png: damaged or cut off",
 }
 

@@ -138,9 +138,9 @@ def test_any_ignore_index(ignore):
 @pytest.mark.parametrize(("pred", "target", "words"), [
     (np.zeros((2, 2), np.uint8), np.zeros((3, 3), np.uint8), "bring the prediction to the target's size"),
     (np.zeros((2, 2)), np.zeros((2, 2), np.uint8), "an argmax of scores"),
-    (np.zeros((2, 2), np.uint8), np.array([[0, 4], [0, 0]], np.uint8), r"labels \[4\].*start at 1"),
-    (np.array([[0, 9], [0, 0]], np.uint8), np.zeros((2, 2), np.uint8), r"prediction has labels \[9\]"),
-    (np.zeros((2, 2), np.int64), np.array([[0, -1], [0, 0]]), r"target has labels \[-1\]"),
+    (np.zeros((2, 2), np.uint8), np.array([[0, 4], [0, 0]], np.uint8), r"target has label 4 \(1 pixel\).*count from 1"),
+    (np.array([[0, 9], [0, 0]], np.uint8), np.zeros((2, 2), np.uint8), r"prediction has label 9 \(1 pixel\)"),
+    (np.zeros((2, 2), np.int64), np.array([[0, -1], [0, 0]]), r"target has label -1 \(1 pixel\)"),
 ])  # fmt: skip
 def test_bad_masks_are_refused(pred, target, words):
     with pytest.raises(ValueError, match=words):
