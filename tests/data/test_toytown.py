@@ -1,4 +1,4 @@
-"""Toytown: the same to the last bit, exact labels, not trivial."""
+"""Toytown: identical to the last bit, exact labels, not trivial."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ def digest(scene: toytown.Scene) -> str:
     return hashlib.sha256(scene.image.tobytes() + scene.target.tobytes() + scene.instance.tobytes()).hexdigest()[:16]
 
 
-# Pinned on x86-64 (Linux); a difference means that somebody's Toytown is another town.
+# Computed on x86-64 (Linux). A difference means that this machine draws another Toytown.
 HASHES = {
     (10_000, (192, 256), "clear"): "fd61f94102692f03",
     (20_007, (192, 256), "night"): "4d8e8ba78f753a60",
@@ -45,9 +45,9 @@ def test_weather_changes_the_light_and_never_a_label():
 
 def test_the_layout_is_the_same_at_every_size():
     small, large = toytown.scene(77, (192, 256)), toytown.scene(77, (384, 512))
-    again = large.target[::2, ::2]
-    labelled = (small.target != 255) & (again != 255)
-    assert (small.target == again)[labelled].mean() > 0.95
+    downsampled = large.target[::2, ::2]
+    labelled = (small.target != 255) & (downsampled != 255)
+    assert (small.target == downsampled)[labelled].mean() > 0.95
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 200), (211, 97)])
@@ -62,7 +62,7 @@ def test_splits_do_not_overlap():
     assert sum(map(len, seeds)) == len(set.union(*seeds))
 
 
-def test_instances_are_the_countable_classes_and_whole():
+def test_instances_are_of_countable_classes_and_complete():
     things = {STREET.index(n) for n in STREET.things}
     for seed in range(40):
         scene = toytown.scene(seed)
@@ -74,21 +74,21 @@ def test_instances_are_the_countable_classes_and_whole():
             assert len(np.unique(scene.target[(scene.instance == number) & labelled])) <= 1
 
 
-def test_class_shares():
-    """Thin things are rare, the road is wide, every class is there, some edges are void."""
+def test_class_fractions():
+    """Thin objects are rare, the road is large, every class occurs, some edges are void."""
     counts = np.zeros(256, np.int64)
     for seed in list(toytown.SPLITS["test"])[:150]:
         counts += np.bincount(toytown.scene(seed).target.ravel(), minlength=256)
-    share = dict(zip(STREET.names, counts[: len(STREET)] / counts.sum(), strict=True))
-    assert share["pole"] + share["sign"] < 0.02
-    assert share["road"] > 0.20
-    assert min(share.values()) > 0.002
+    fraction = dict(zip(STREET.names, counts[: len(STREET)] / counts.sum(), strict=True))
+    assert fraction["pole"] + fraction["sign"] < 0.02
+    assert fraction["road"] > 0.20
+    assert min(fraction.values()) > 0.002
     assert 0.005 < counts[255] / counts.sum() < 0.04
 
 
 def test_colour_alone_does_not_solve_it():
-    """A per-pixel classifier that sees a pixel's colour, and nothing else, stays under 0.55 mIoU."""
-    dice = np.random.default_rng(0)
+    """A classifier of single pixels by their colour alone stays under 0.55 mIoU."""
+    rng = np.random.default_rng(0)
 
     def pixels(seeds):
         scenes = [toytown.scene(s) for s in seeds]
@@ -97,7 +97,7 @@ def test_colour_alone_does_not_solve_it():
         )
 
     colours, labels = pixels(list(toytown.SPLITS["train"])[:30])
-    chosen = dice.permutation(np.flatnonzero(labels != 255))[:40_000]
+    chosen = rng.permutation(np.flatnonzero(labels != 255))[:40_000]
     model = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, random_state=0)
     model.fit(colours[chosen], labels[chosen])
     colours, labels = pixels(list(toytown.SPLITS["test"])[:6])
@@ -115,13 +115,10 @@ def test_bad_requests_are_refused(arguments, words):
         toytown.scene(**arguments)
 
 
-# The brush --------------------------------------------------------------------------------------------
-
-
 def test_rectangle_covers_its_exact_area():
-    stamp = rectangle((10, 10), 1.25, 2.5, 4.75, 4.0)
-    assert (stamp.top, stamp.left) == (2, 1)
-    np.testing.assert_allclose(stamp.cover, np.outer([0.5, 1], [0.75, 1, 1, 0.75]), atol=1e-6)
+    shape = rectangle((10, 10), 1.25, 2.5, 4.75, 4.0)
+    assert (shape.top, shape.left) == (2, 1)
+    np.testing.assert_allclose(shape.coverage, np.outer([0.5, 1], [0.75, 1, 1, 0.75]), atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [
@@ -131,15 +128,19 @@ def test_rectangle_covers_its_exact_area():
 ])  # fmt: skip
 def test_coverage_adds_up_to_the_area(shape):
     areas = [29.9 * 12.5, 20.5 * 8.25, 800.0, 800.0, np.pi * 240]
-    assert min(abs(shape.cover.sum() / a - 1) for a in areas) < 0.02
+    assert min(abs(shape.coverage.sum() / a - 1) for a in areas) < 0.02
 
 
 def test_outside_the_canvas_nothing_is_painted():
-    assert rectangle((10, 10), 20, 20, 30, 30) is None
-    assert polygon((10, 10), [(20, 20), (30, 20), (25, 30)]) is None
     canvas = Canvas((10, 10))
-    canvas.paint(None, (1.0, 1.0, 1.0), 3)
+    for shape in (
+        rectangle((10, 10), 20, 20, 30, 30), polygon((10, 10), [(20, 20), (30, 20), (25, 30)]),
+        rectangle((10, 10), -9, -9, -5, 5), ellipse((10, 10), -9, 5, 3, 3), ellipse((10, 10), 5, 50, 3, 3),
+    ):  # fmt: skip
+        assert shape.coverage.size == 0
+        canvas.paint(shape, (1.0, 1.0, 1.0), 3)
     assert not canvas.rgb.any()
+    assert not canvas.code.any()
 
 
 def test_paint_blends_colour_and_labels_what_is_half_covered():
@@ -150,10 +151,10 @@ def test_paint_blends_colour_and_labels_what_is_half_covered():
     assert canvas.instance[0].tolist() == [0, 3, 3, 0]
 
 
-def test_dice_throw_what_pcg64_gives():
-    """The first raw integers of PCG64 with this key, turned into numbers by hand."""
+def test_random_bits_are_the_raw_integers_of_pcg64():
+    """The first three integers for this key, converted to numbers by hand."""
     raw = [int(v) for v in np.random.PCG64([9, 0]).random_raw(3)]
-    dice = RandomBits(9, 0)
-    assert dice.unit() == (raw[0] >> 11) / 2**53
-    assert dice.count(3, 7) == 3 + raw[1] % 5
-    assert dice.pick("abc") == "abc"[raw[2] % 3]
+    rng = RandomBits(9, 0)
+    assert rng.random() == (raw[0] >> 11) / 2**53
+    assert rng.randint(3, 7) == 3 + raw[1] % 5
+    assert rng.choice("abc") == "abc"[raw[2] % 3]

@@ -1,15 +1,16 @@
-"""Painting that comes out the same on every machine, to the last bit.
+"""Random numbers and anti-aliased painting that are the same on every machine, to the last bit.
 
-Toytown is drawn with these few anti-aliased shapes. They use integers and + − × ÷ √ only, which IEEE 754
-rounds in one way everywhere; powers, exponentials and sines differ between processors. Randomness comes
-from the raw integers of a bit generator, because NumPy's distributions may change between versions.
+Toytown is drawn with these few shapes. They use integers and + − × ÷ √ only, which IEEE 754 rounds in exactly one way;
+powers, exponentials and sines differ between processors. Random numbers come from the raw integers of a bit generator,
+because NumPy's distributions may change between versions. All arrays are float32: NumPy rounds a Python number to
+float32 before it combines the number with such an array (NEP 50).
 
-A shape is a `Stamp`: where it lies and how much of each pixel it covers (0–1). Painting blends colours by
-that coverage and gives the label to pixels that are covered at least half.
+A `Shape` holds the fraction of each pixel that it covers. Painting blends colours by that coverage and gives the label
+to pixels that are covered at least half.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor, sqrt
 from typing import Any, TypeVar
@@ -17,80 +18,76 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]  # float32 throughout; the stubs cannot follow scalars of that type
+Floats = NDArray[np.floating[Any]]  # float32; NumPy's type stubs lose that precision in mixed expressions
 T = TypeVar("T")
 RGB = tuple[float, float, float]  # red, green, blue, 0–1
 Point = tuple[float, float]  # x to the right, y down, in pixels
+DARK: RGB = (0.0, 0.0, 0.0)
 
 
 class RandomBits:
-    """Random numbers from raw PCG64 integers; the same key throws the same numbers everywhere."""
+    """Random numbers from raw PCG64 integers; methods are named as in Python's `random`. The key is the seed."""
 
     def __init__(self, *key: int) -> None:
-        self._bits = np.random.PCG64(list(key))
+        self._generator = np.random.PCG64(list(key))
 
-    def unit(self) -> float:
+    def random(self) -> float:
         """A number in [0, 1), a multiple of 2⁻⁵³."""
-        return (int(self._bits.random_raw()) >> 11) * 2.0**-53
+        return (int(self._generator.random_raw()) >> 11) * 2.0**-53
 
-    def between(self, low: float, high: float) -> float:
-        return low + (high - low) * self.unit()
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.random()
 
-    def count(self, low: int, high: int) -> int:
+    def randint(self, low: int, high: int) -> int:
         """An integer from `low` to `high`, both included."""
-        return low + int(self._bits.random_raw()) % (high - low + 1)
+        return low + int(self._generator.random_raw()) % (high - low + 1)
 
     def chance(self, probability: float) -> bool:
-        return self.unit() < probability
+        return self.random() < probability
 
-    def pick(self, things: Sequence[T]) -> T:
-        return things[int(self._bits.random_raw()) % len(things)]
+    def choice(self, options: Sequence[T]) -> T:
+        return options[int(self._generator.random_raw()) % len(options)]
 
     def bytes(self, *shape: int) -> NDArray[np.uint8]:
         """Uniform uint8 noise of this shape."""
         size = int(np.prod(shape))
-        raw = self._bits.random_raw((size + 7) // 8).astype("<u8")
+        raw = self._generator.random_raw((size + 7) // 8).astype("<u8")
         return raw.view(np.uint8)[:size].reshape(shape)
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """A shape on the canvas: rows `top`…, columns `left`…, coverage float32 (h, w) in 0–1."""
+class Shape:
+    """A rasterised shape: its first row and column, and the coverage of its pixels, float32 (h, w) in 0–1.
+
+    A shape outside the canvas has no pixels.
+    """
 
     top: int
     left: int
-    cover: Floats
+    coverage: Floats
 
     @property
     def where(self) -> tuple[slice, slice]:
-        height, width = self.cover.shape
+        height, width = self.coverage.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
-@dataclass
 class Canvas:
-    """What has been painted so far: colours, labels, object numbers, distances, light of its own.
+    """The picture while it is painted.
 
     Attributes:
         rgb: float32 (3, H, W), 0–1.
-        code: uint16 (H, W), 256 · object number + class index; number 0 where nothing countable lies.
-        depth: float32 (H, W), metres; kept up only if asked for.
-        glow: float32 (3, H, W), light that does not fade at night; kept up only if asked for.
+        code: uint16 (H, W), 256 · object number + class index; the number is 0 outside countable objects.
+        depth: float32 (H, W), metres; updated only with `with_depth`.
+        glow: float32 (3, H, W), emitted light, which does not fade at night; updated only with `with_glow`.
     """
 
-    size: tuple[int, int]
-    with_depth: bool = False
-    with_glow: bool = False
-    rgb: Floats = field(init=False)
-    code: NDArray[np.uint16] = field(init=False)
-    depth: Floats = field(init=False)
-    glow: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rgb = np.zeros((3, *self.size), np.float32)
-        self.glow = np.zeros((3, *self.size), np.float32)
-        self.code = np.zeros(self.size, np.uint16)
-        self.depth = np.full(self.size, 1000, np.float32)
+    def __init__(self, size: tuple[int, int], with_depth: bool = False, with_glow: bool = False) -> None:
+        self.size, self.with_depth, self.with_glow = size, with_depth, with_glow
+        self.rgb: Floats = np.zeros((3, *size), np.float32)
+        self.glow: Floats = np.zeros((3, *size), np.float32)
+        self.code = np.zeros(size, np.uint16)
+        self.depth: Floats = np.full(size, 1000, np.float32)
 
     @property
     def label(self) -> NDArray[np.uint8]:
@@ -102,120 +99,102 @@ class Canvas:
         """uint8 (H, W), object numbers."""
         return (self.code >> 8).astype(np.uint8)
 
-    def paint(
-        self,
-        stamp: Stamp | None,
-        color: RGB | Floats,
-        label: int | None = None,
-        instance: int = 0,
-        depth: float | Floats = 1000.0,
-        glow: RGB | Floats | None = None,
-    ) -> None:
-        """Blend a shape onto the canvas; without a label it only tints what is there."""
-        if stamp is None:
+    def paint(self, shape: Shape, color: RGB | Floats, label: int | None = None, instance: int = 0,
+              depth: float | Floats = 1000.0, glow: RGB | Floats = DARK) -> None:  # fmt: skip
+        """Blend a shape onto the canvas; without a label it changes colours only."""
+        if shape.coverage.size == 0:
             return
-        rows, columns = stamp.where
-        mix(self.rgb[:, rows, columns], color, stamp.cover)
+        rows, columns = shape.where
+        blend(self.rgb[:, rows, columns], color, shape.coverage)
         if label is not None:
-            solid = stamp.cover >= 0.5
+            solid = shape.coverage >= 0.5
             np.copyto(self.code[rows, columns], np.uint16(instance << 8 | label), where=solid)
             if self.with_depth:
                 np.copyto(self.depth[rows, columns], np.float32(depth), where=solid)
         if self.with_glow:
-            mix(self.glow[:, rows, columns], (0.0, 0.0, 0.0) if glow is None else glow, stamp.cover)
+            blend(self.glow[:, rows, columns], glow, shape.coverage)
 
 
-def mix(below: Floats, color: RGB | Floats, cover: Floats) -> None:
-    """In place: below + cover · (color − below), for (3, h, w) below and (h, w) cover."""
-    over = ink(color) if isinstance(color, tuple) else color
+def blend(below: Floats, color: RGB | Floats, alpha: Floats) -> None:
+    """In place: below + alpha · (color − below), for (3, h, w) below and (h, w) alpha."""
+    above = color_array(color) if isinstance(color, tuple) else color
     if below.size < 20_000:
-        below += cover * (over - below)
+        below += alpha * (above - below)
         return
-    for channel in range(3):  # smaller temporaries: the allocator keeps them instead of asking for fresh pages
-        change = over[channel] - below[channel]
-        change *= cover
+    for channel in range(3):  # smaller temporary arrays: the allocator reuses their memory
+        change = above[channel] - below[channel]
+        change *= alpha
         below[channel] += change
 
 
 @lru_cache(4096)
-def ink(color: RGB) -> Floats:
+def color_array(color: RGB) -> Floats:
     """A colour as float32 (3, 1, 1)."""
     return np.array(color, np.float32)[:, None, None]
 
 
-def soft(distance: Floats) -> Floats:
+def coverage(distance: Floats) -> Floats:
     """Signed distance inside an edge, in pixels → coverage: a ramp one pixel wide."""
-    return _unit(distance + np.float32(0.5))
+    return _clip(distance + 0.5)
 
 
-def _unit(x: Floats) -> Floats:
-    """Clip to 0–1, in place (two ufuncs: `np.clip` costs more than the work itself on a small shape)."""
+def _clip(x: Floats) -> Floats:
+    """Clip to 0–1, in place; on small arrays two ufuncs are faster than `np.clip`."""
     np.maximum(x, 0, out=x)
     return np.minimum(x, 1, out=x)
 
 
 @lru_cache
-def _centres(length: int) -> Floats:
+def pixel_centres(length: int) -> Floats:
+    """0.5, 1.5, … float32 (length,); shared, not to be written into."""
     return np.arange(length, dtype=np.float32) + np.float32(0.5)
 
 
-def _grid(size: tuple[int, int], box: tuple[float, float, float, float]) -> tuple[int, int, Floats, Floats] | None:
-    """Top, left, and centres of the pixels (x as a row, y as a column) that a box (x0, y0, x1, y1) may touch."""
-    x0, y0 = max(int(box[0]) - 1, 0), max(int(box[1]) - 1, 0)
-    x1, y1 = min(int(box[2]) + 2, size[1]), min(int(box[3]) + 2, size[0])
-    if x0 >= x1 or y0 >= y1:
-        return None
-    return y0, x0, _centres(size[1])[x0:x1], _centres(size[0])[y0:y1, None]
+def _grid(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float) -> tuple[int, int, Floats, Floats]:
+    """Top, left, and centres of the pixels (x as a row, y as a column) that a box may touch."""
+    left, top = max(int(x0) - 1, 0), max(int(y0) - 1, 0)
+    right, bottom = max(int(x1) + 2, left), max(int(y1) + 2, top)
+    return top, left, pixel_centres(size[1])[left:right], pixel_centres(size[0])[top:bottom, None]
 
 
-def rectangle(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float) -> Stamp | None:
+def rectangle(size: tuple[int, int], x0: float, y0: float, x1: float, y1: float) -> Shape:
     """An upright rectangle; coverage is the exact area. Less than a third of a pixel is left out."""
     if (x1 - x0) * (y1 - y0) < 0.3:
-        return None
-    left, across = _span(x0, x1, size[1])
-    top, down = _span(y0, y1, size[0])
-    return Stamp(top, left, down[:, None] * across) if len(across) and len(down) else None
+        return Shape(0, 0, np.zeros((0, 0), np.float32))
+    (left, across), (top, down) = _span(x0, x1, size[1]), _span(y0, y1, size[0])
+    return Shape(top, left, down[:, None] * across)
 
 
 def _span(start: float, stop: float, length: int) -> tuple[int, Floats]:
-    """How much of each pixel along one side lies between `start` and `stop`; the first such pixel."""
+    """The first pixel along one side that [start, stop] touches, and the covered fraction of each pixel from there."""
     first, last = max(floor(start), 0), min(ceil(stop), length)
-    cover = np.ones(max(last - first, 0), np.float32)
-    if len(cover):
-        cover[0] -= np.float32(max(start - first, 0))
-        cover[-1] -= np.float32(max(last - stop, 0))
-    return first, cover
+    covered = np.ones(max(last - first, 0), np.float32)
+    if len(covered):
+        covered[0] -= max(start - first, 0)
+        covered[-1] -= max(last - stop, 0)
+    return first, covered
 
 
-def ellipse(size: tuple[int, int], x: float, y: float, rx: float, ry: float) -> Stamp | None:
+def ellipse(size: tuple[int, int], x: float, y: float, rx: float, ry: float) -> Shape:
     """An upright ellipse with half-axes `rx`, `ry` around (x, y)."""
-    grid = _grid(size, (x - rx, y - ry, x + rx, y + ry))
-    if grid is None:
-        return None
-    top, left, px, py = grid
-    across, down = (px - np.float32(x)) / np.float32(rx), (py - np.float32(y)) / np.float32(ry)
-    return Stamp(top, left, soft((1 - np.sqrt(across * across + down * down)) * np.float32(min(rx, ry))))
+    top, left, px, py = _grid(size, x - rx, y - ry, x + rx, y + ry)
+    across, down = (px - x) / rx, (py - y) / ry
+    return Shape(top, left, coverage((1 - np.sqrt(across * across + down * down)) * min(rx, ry)))
 
 
-def discs(size: tuple[int, int], circles: NDArray[np.float64]) -> Stamp | None:
+def discs(size: tuple[int, int], circles: NDArray[np.float64]) -> Shape:
     """The union of circles, float (N, 3): x, y, radius."""
     low, high = circles[:, :2] - circles[:, 2:], circles[:, :2] + circles[:, 2:]
-    grid = _grid(size, (low[:, 0].min(), low[:, 1].min(), high[:, 0].max(), high[:, 1].max()))
-    if grid is None:
-        return None
-    top, left, px, py = grid
+    top, left, px, py = _grid(size, *low.min(0), *high.max(0))
     x, y, r = (circles.astype(np.float32)[:, i, None, None] for i in range(3))
     dx, dy = px - x, py - y
-    return Stamp(top, left, soft((r - np.sqrt(dx * dx + dy * dy)).max(0)))
+    return Shape(top, left, coverage((r - np.sqrt(dx * dx + dy * dy)).max(0)))
 
 
-def polygon(size: tuple[int, int], points: Sequence[Point]) -> Stamp | None:
-    """A convex polygon; its corners may go round either way."""
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    grid = _grid(size, (min(xs), min(ys), max(xs), max(ys)))
-    if grid is None:
-        return None
-    top, left, x, y = grid
+def polygon(size: tuple[int, int], points: Sequence[Point]) -> Shape:
+    """A convex polygon with its corners in either direction of rotation."""
+    xs, ys = zip(*points, strict=True)
+    top, left, x, y = _grid(size, min(xs), min(ys), max(xs), max(ys))
     area = sum(xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(points)))
     edges = []  # unit normals that point inwards, and their offsets
     for i in range(len(points)):
@@ -224,24 +203,34 @@ def polygon(size: tuple[int, int], points: Sequence[Point]) -> Stamp | None:
         if length > 0:
             nx, ny = (-ey / length, ex / length) if area > 0 else (ey / length, -ex / length)
             edges.append((nx, ny, 0.5 - nx * xs[i] - ny * ys[i]))
-    if not edges:
-        return None
     normal_x, normal_y, offset = np.array(edges, np.float32).T[:, :, None, None]
-    return Stamp(top, left, _unit(((x * normal_x + offset) + y * normal_y).min(0)))
+    return Shape(top, left, _clip(((x * normal_x + offset) + y * normal_y).min(0)))
 
 
-def value_noise(dice: RandomBits, size: tuple[int, int], cells: tuple[int, int]) -> Floats:
+def stripes(position: Floats, pixel: Floats, period: float, width: float) -> Floats:
+    """Coverage of parallel lines every `period` metres.
+
+    Args:
+        position: of each pixel across the lines, in metres.
+        pixel: metres per pixel.
+        width: of a line, as a fraction of the period.
+    """
+    periods = position / period
+    return coverage((width / 2 - np.abs(periods - np.rint(periods))) * period / pixel)
+
+
+def value_noise(rng: RandomBits, size: tuple[int, int], cells: tuple[int, int]) -> Floats:
     """Smooth noise in 0–1: random values on a lattice of `cells`, interpolated between. float32 (H, W)."""
-    lattice = dice.bytes(cells[0] + 1, cells[1] + 1).astype(np.float32) / 255
-    rows, down = _steps(size[0], cells[0])
-    columns, across = _steps(size[1], cells[1])
+    lattice = rng.bytes(cells[0] + 1, cells[1] + 1).astype(np.float32) / 255
+    rows, down = _lattice_cells(size[0], cells[0])
+    columns, across = _lattice_cells(size[1], cells[1])
     wide = lattice[:, columns] + across * (lattice[:, columns + 1] - lattice[:, columns])
     return wide[rows] + down[:, None] * (wide[rows + 1] - wide[rows])
 
 
-def _steps(length: int, cells: int) -> tuple[NDArray[np.intp], Floats]:
-    """For each pixel of a side: its lattice cell, and how far into the cell it lies (eased by 3t² − 2t³)."""
-    at = (np.arange(length, dtype=np.float32) + np.float32(0.5)) * np.float32(cells) / np.float32(length)
-    cell = at.astype(np.intp)
-    t = at - cell.astype(np.float32)
+def _lattice_cells(length: int, cells: int) -> tuple[NDArray[np.intp], Floats]:
+    """The lattice cell of each pixel of a side, and the pixel's position in it, eased by 3t² − 2t³."""
+    position = pixel_centres(length) * cells / length
+    cell = position.astype(np.intp)
+    t = position - cell.astype(np.float32)
     return cell, t * t * (3 - 2 * t)
