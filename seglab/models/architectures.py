@@ -1,8 +1,8 @@
-"""Models: which there are, and how one is made.
+"""Builders of the networks in `MODELS`: (num_classes, aux) → a module with random weights, which needs no network.
 
-`MODELS` has every architecture in two sizes: the published ones, built by the libraries that publish them, and the
-minis, made of the same libraries' classes with small widths, so that one trains in minutes on a laptop. How they come
-to one form is the business of `adapters.py`; here is what each of them is made of.
+A module takes normalised images (B,3,h,w); its output has the form of its library, and `adapters` brings all of them to
+scores (B,K,h',w'). The published models are built by their libraries; the minis are made of the same libraries'
+classes with few channels, so that one trains in minutes on a laptop.
 """
 
 import math
@@ -10,23 +10,27 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+from torchvision.models import mobilenet_v3_small, segmentation
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabV3
+from torchvision.models.segmentation.fcn import FCN, FCNHead
+from torchvision.models.segmentation.lraspp import LRASPP
 
 from seglab.models.unet import UNet
 
 
 def torchvision_model(name: str, num_classes: int, aux: bool) -> nn.Module:
     """One of torchvision's six. Without `weights_backbone=None` it would download a backbone."""
-    from torchvision.models import segmentation
-
-    build = getattr(segmentation, name)
-    return _brisk(build(weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=aux))
+    net = getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=aux)
+    return _usual_momentum(net)
 
 
-def _brisk(net: nn.Module) -> nn.Module:
-    """Let BatchNorm's averages follow within tens of steps.
+def _usual_momentum(net: nn.Module) -> nn.Module:
+    """Set the momentum of BatchNorm to 0.1, so that its running averages adapt within tens of steps.
 
-    torchvision's MobileNetV3 sets a momentum of 0.01: after a few hundred steps they still remember the start, and a
-    model that has learned to train well predicts nonsense in `eval()`.
+    torchvision's MobileNetV3 has 0.01: after a few hundred steps the averages still contain much of their initial
+    values, and a model with a low training loss predicts wrongly in `eval()`.
     """
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -34,36 +38,33 @@ def _brisk(net: nn.Module) -> nn.Module:
     return net
 
 
-def _small_resnet(layers: dict[str, str]) -> nn.Module:
-    """torchvision's ResNet, dilated to stride 8, with two blocks a stage and 64, 128, 256, 256 channels: 0.4 M.
+class _SmallResNet(ResNet):
+    """torchvision's ResNet at output stride 8, two blocks a stage, 64, 128, 256, 256 channels: 0.4 M parameters."""
 
-    Args:
-        layers: stage → the name under which its features leave.
-    """
-    from torchvision.models._utils import IntermediateLayerGetter
-    from torchvision.models.resnet import Bottleneck, ResNet
+    def __init__(self) -> None:
+        dilation = [False, True, True]
+        super().__init__(Bottleneck, [2, 2, 2, 2], num_classes=1, replace_stride_with_dilation=dilation)
 
-    class SmallResNet(ResNet):
-        def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
-            return super()._make_layer(block, min(planes // 4, 64), *args, **kwargs)  # planes: 64, 128, 256, 512
+    def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+        return super()._make_layer(block, min(planes // 4, 64), *args, **kwargs)  # planes: 64, 128, 256, 512
 
-    net = SmallResNet(Bottleneck, [2, 2, 2, 2], num_classes=1, replace_stride_with_dilation=[False, True, True])
-    return IntermediateLayerGetter(net, layers)
+
+def _small_resnet(aux: bool) -> nn.Module:
+    """Images (B,3,h,w) → "out" and, for an auxiliary head, "aux": both (B,256,h/8,w/8)."""
+    return IntermediateLayerGetter(_SmallResNet(), {"layer4": "out"} | ({"layer3": "aux"} if aux else {}))
 
 
 def fcn_mini(num_classes: int, aux: bool) -> nn.Module:
-    from torchvision.models.segmentation.fcn import FCN, FCNHead
-
-    backbone = _small_resnet({"layer4": "out", "layer3": "aux"} if aux else {"layer4": "out"})
-    return FCN(backbone, FCNHead(256, num_classes), FCNHead(256, num_classes) if aux else None)
+    """FCN (Long, Shelhamer & Darrell 2015) on a small ResNet; its head works on (B,256,h/8,w/8)."""
+    return FCN(_small_resnet(aux), FCNHead(256, num_classes), FCNHead(256, num_classes) if aux else None)
 
 
 def deeplabv3_mini(num_classes: int, aux: bool) -> nn.Module:
-    """Atrous rates 3, 6, 9: on maps of 24×32 torchvision's 12, 24, 36 would see mostly padding."""
-    from torchvision.models.segmentation.deeplabv3 import ASPP, DeepLabV3
-    from torchvision.models.segmentation.fcn import FCNHead
+    """DeepLabV3 (Chen et al. 2017) on a small ResNet; its head works on (B,256,h/8,w/8).
 
-    backbone = _small_resnet({"layer4": "out", "layer3": "aux"} if aux else {"layer4": "out"})
+    The atrous rates are 3, 6, 9: on feature maps of 24×32 torchvision's 12, 24, 36 would reach mostly into padding.
+    """
+    backbone = _small_resnet(aux)
     head = nn.Sequential(
         ASPP(256, (3, 6, 9), 64),
         nn.Conv2d(64, 64, 3, padding=1, bias=False),
@@ -75,31 +76,29 @@ def deeplabv3_mini(num_classes: int, aux: bool) -> nn.Module:
 
 
 def lraspp_mini(num_classes: int, aux: bool) -> nn.Module:
-    """On MobileNetV3-Small: low features at stride 8, high ones at 16."""
-    from torchvision.models._utils import IntermediateLayerGetter
-    from torchvision.models.mobilenetv3 import mobilenet_v3_small
-    from torchvision.models.segmentation.lraspp import LRASPP
-
+    """LR-ASPP on MobileNetV3-Small (Howard et al. 2019): low features (B,24,h/8,w/8), high ones (B,576,h/16,w/16)."""
     features = mobilenet_v3_small(weights=None, dilated=True).features
     backbone = IntermediateLayerGetter(features, {"2": "low", "12": "high"})
-    return _brisk(LRASPP(backbone, features[2].out_channels, features[12].out_channels, num_classes))
+    return _usual_momentum(LRASPP(backbone, features[2].out_channels, features[12].out_channels, num_classes))
 
 
 def unet_resnet34(num_classes: int, aux: bool) -> nn.Module:
+    """U-Net (Ronneberger, Fischer & Brox 2015) on ResNet-34, of smp; it gives logits (B,K,h,w)."""
     import segmentation_models_pytorch as smp
 
     return smp.Unet("resnet34", encoder_weights=None, classes=num_classes)
 
 
 def unet_mini(num_classes: int, aux: bool) -> nn.Module:
+    """U-Net (Ronneberger, Fischer & Brox 2015) with 16 to 256 channels; it gives logits (B,K,h,w)."""
     return UNet(num_classes, width=16)
 
 
 def segformer(num_classes: int, aux: bool, **widths: Any) -> nn.Module:
-    """SegFormer; B0 is what transformers builds by default.
+    """SegFormer (Xie et al. 2021), by default B0; it gives logits (B,K,h/4,w/4).
 
-    transformers draws every weight with a standard deviation of 0.02, which suits a fine-tuning but hardly moves from
-    scratch; convolutions are drawn as in the paper's own code (He et al. 2015).
+    transformers draws all weights with a standard deviation of 0.02, which suits fine-tuning but hardly learns from
+    scratch. The convolutions are drawn as in the paper's own code (He et al. 2015).
     """
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
@@ -112,7 +111,7 @@ def segformer(num_classes: int, aux: bool, **widths: Any) -> nn.Module:
 
 
 def mask2former(num_classes: int, aux: bool, swin: dict[str, Any], **widths: Any) -> nn.Module:
-    """Mask2Former on a Swin transformer (Liu et al. 2021)."""
+    """Mask2Former (Cheng et al. 2022) on a Swin transformer (Liu et al. 2021); masks are (B,Q,h/4,w/4)."""
     from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
     backbone = SwinConfig(**swin | {"out_features": ["stage1", "stage2", "stage3", "stage4"]})
@@ -120,8 +119,9 @@ def mask2former(num_classes: int, aux: bool, swin: dict[str, Any], **widths: Any
     return Mask2FormerForUniversalSegmentation(config)
 
 
-TINY_SWIN = {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3}
+_TINY_SWIN = {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24], "drop_path_rate": 0.3}
 _MINI_SWIN = {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8], "drop_path_rate": 0.0}
+mask2former_swin_tiny = partial(mask2former, swin=_TINY_SWIN)
 mask2former_mini = partial(
     mask2former, swin=_MINI_SWIN, hidden_dim=96, feature_size=96, mask_feature_size=96, num_attention_heads=6,
     encoder_layers=2, decoder_layers=4, encoder_feedforward_dim=192, dim_feedforward=192, num_queries=20,

@@ -11,14 +11,14 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def with_norm(model: Module, kind: str) -> Module:
-    """Replace every BatchNorm of a model, in place, keeping its learned scale and shift.
+    """Replace every BatchNorm of a model in place, and return the model. Learned scales and shifts are kept.
 
     Args:
-        kind: "group", GroupNorm (Wu & He 2018), which looks at one image at a time and so works with any batch; or
-            "sync", SyncBatchNorm, which looks at the images of all processes together.
+        kind: "group" for GroupNorm (Wu & He 2018), whose statistics are those of one image, so that it works with any
+            batch size; "sync" for SyncBatchNorm, whose statistics are those of the images of all processes.
 
-    Returns:
-        The same model.
+    Raises:
+        ValueError: another kind.
     """
     if kind == "sync":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
@@ -35,7 +35,7 @@ def with_norm(model: Module, kind: str) -> Module:
 
 
 def _group_norm(norm: nn.BatchNorm2d) -> nn.GroupNorm:
-    """At most 32 groups, each of at least four channels: a group of one would wipe out a map of one pixel."""
+    """At most 32 groups of at least four channels: of a 1×1 feature map, a group of one channel leaves only zeros."""
     channels = norm.num_features
     groups = max((g for g in (2, 4, 8, 16, 32) if channels % g == 0 and channels // g >= 4), default=1)
     group = nn.GroupNorm(groups, channels, eps=norm.eps, affine=norm.affine)

@@ -1,4 +1,4 @@
-"""What is known about a model and its weights: the row types of `MODELS`."""
+"""The row types of `MODELS`: what is known about a model and about its weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,33 +9,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from seglab.models.adapters import SegModel
 
-
-ZOO = "zoo"  # the library that brings a mini's weights is seglab itself
-
-
-@dataclass(frozen=True)
-class Weights:
-    """One set of trained weights of a model.
-
-    Attributes:
-        classes: key in `CLASS_SETS`, what they know; None where only a backbone is trained.
-        short: short side in pixels of the images that they expect.
-        source: `ZOO`, or what the library that publishes them calls them.
-        num_bytes: of the download, about; 0 for what travels.
-        trained_on: in words.
-        licence: of the weights.
-        miou: as published, 0–1, and `measured_on` what, under the publisher's conventions; None where there is none.
-    """
-
-    classes: str | None
-    short: int | None
-    source: str
-    num_bytes: int = 0
-    trained_on: str = ""
-    licence: str = ""
-    miou: float | None = None
-    measured_on: str = ""
-
+Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (B,K,H,W), target (B,H,W) → scalar loss
+ZOO = "zoo"  # `Weights.source` of the minis' bundled weights
 
 # family → year and paper
 FAMILIES: dict[str, tuple[int, str]] = {
@@ -52,23 +27,48 @@ FAMILIES: dict[str, tuple[int, str]] = {
 
 
 @dataclass(frozen=True)
+class Weights:
+    """One set of trained weights of a model.
+
+    Attributes:
+        classes: key in `CLASS_SETS`; None where only a backbone is trained.
+        short: short side in pixels of the images that they expect.
+        source: `ZOO`, or their name in the library that publishes them.
+        num_bytes: approximate size of the download; 0 for bundled weights.
+        trained_on: the training data, in words.
+        licence: of the weights.
+        miou: as published, 0–1, under the publisher's conventions; None where none is published.
+        measured_on: the data set of `miou`.
+    """
+
+    classes: str | None
+    short: int | None
+    source: str
+    num_bytes: int = 0
+    trained_on: str = ""
+    licence: str = ""
+    miou: float | None = None
+    measured_on: str = ""
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """What is known about a model: one row of `MODELS`.
+    """One row of `MODELS`.
 
     Attributes:
         name: key in `MODELS`.
-        title: how figures and tables call it.
-        family: key in `FAMILIES`, the paper that it follows.
-        library: where `net` comes from.
-        classes: key in `CLASS_SETS`, what its published weights know; None where only its backbone is published.
-        build: (number of classes, with auxiliary head?) → `net`, without weights and without a network.
-        adapter: the `SegModel` that brings `net` to the common form.
+        title: name in figures and tables.
+        family: key in `FAMILIES`.
+        library: the package that `net` comes from.
+        classes: key in `CLASS_SETS`, the classes of its published weights; None where only its backbone is published.
+        build: (num_classes, aux) → `net` with random weights; aux adds an auxiliary head. Needs no network.
+        adapter: the `SegModel` that gives `net` the common form.
         backbone: path of the part of `net` that is pretrained on ImageNet and can be frozen.
         has_aux: whether it can have an auxiliary head.
-        divisor: both sides of its input are multiples of this; the adapter pads and crops.
-        weights: name → what is known about these weights; the first ones are the default.
-        size: (h, w) of the image for which `gmacs` are counted, with the classes of its row (21 where it has none).
-        params: parameters that prediction uses, so without an auxiliary head.
+        divisor: both sides of the input of `net` are multiples of this; the adapter pads and crops.
+        weights: name → `Weights`; the first ones are the default.
+        size: (h, w) of the image for which `gmacs` are counted, with K classes of its row (21 where it has none).
+        params: number of parameters that prediction uses, without an auxiliary head.
         gmacs: 10⁹ multiply-accumulates (see `cost`); floating-point operations are twice as many.
     """
 
@@ -89,13 +89,10 @@ class ModelSpec:
 
     @property
     def year(self) -> int | None:
-        """When its family was published."""
+        """Year in which its family was published."""
         return FAMILIES[self.family][0] if self.family in FAMILIES else None
 
     @property
     def paper(self) -> str:
-        """Where its family was published."""
+        """Paper of its family: authors, title, arXiv number."""
         return FAMILIES[self.family][1] if self.family in FAMILIES else ""
-
-
-Criterion = Callable[[Tensor, Tensor], Tensor]

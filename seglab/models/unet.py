@@ -5,9 +5,10 @@
                          └ pool ─ … ──┘                                           …
                                 └ pool ─ block ┘                                  sixteenth, 16×
 
-On the way down the maps halve and the channels double: *what* is there. On the way up each map meets its equal from
-the way down: *where* it is. Two departures from the paper, both usual today: padded convolutions, so that the output
-is as large as the input, and BatchNorm.
+The encoder halves the feature maps and doubles their channels, and so gathers *what* is in the image. The decoder
+upsamples them again. Its skip connections bring the encoder's feature maps of the same size, which hold *where* it is.
+Two departures from the paper, both usual today: padded convolutions, so that the output is as large as the input, and
+BatchNorm.
 """
 
 import torch
@@ -28,11 +29,11 @@ def block(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class Up(nn.Module):
-    """One step up: halve the channels, grow to the size of the skip connection, concatenate, convolve."""
+    """One decoder step: halve the channels, upsample, concatenate with the skip connection, convolve."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # Before growing, not after: on constant weights the order makes no difference, and here it costs a quarter.
+        # A 1×1 convolution and bilinear upsampling commute; in this order the convolution costs a quarter.
         self.halve = nn.Conv2d(channels, channels // 2, 1)
         self.block = block(channels, channels // 2)
 
@@ -48,7 +49,7 @@ class UNet(nn.Module):
     Args:
         num_classes: K.
         width: channels of the first block; 64 in the paper (29 M parameters), 16 for a small one (1.8 M).
-        depth: how often the maps halve; 4 in the paper.
+        depth: number of poolings; 4 in the paper.
     """
 
     def __init__(self, num_classes: int, width: int = 64, depth: int = 4) -> None:
@@ -65,8 +66,8 @@ class UNet(nn.Module):
         return self.classifier(x)
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """The maps on the way down, the smallest first: (B,16·width,H/16,W/16), …, (B,width,H,W)."""
-        maps = [self.encoder[0](images)]
-        for down in self.encoder[1:]:
-            maps.insert(0, down(F.max_pool2d(maps[0], 2)))
-        return maps
+        """The encoder's feature maps, the smallest first: (B,16·width,H/16,W/16), …, (B,width,H,W)."""
+        features = [self.encoder[0](images)]
+        for stage in self.encoder[1:]:
+            features.insert(0, stage(F.max_pool2d(features[0], 2)))
+        return features
