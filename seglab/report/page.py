@@ -91,7 +91,7 @@ def to_html(nb: nbformat.NotebookNode, title: str) -> str:
     body = "\n".join(part for cell in nb.cells if REPORT in tags(cell) for part in _cell(cell))
     body, contents = _anchored(body)
     links = "".join(f'<a href="#{anchor}">{said}</a>' for anchor, said in contents.items())
-    return document(title, f"<nav>{links}</nav>\n<main>\n{body}\n</main>", _STYLE)
+    return document(title, f"<nav>{links}</nav>\n<main>\n{body}\n</main>", _STYLE, kind="report")
 
 
 def _cell(cell: nbformat.NotebookNode) -> Iterator[str]:

@@ -17,6 +17,7 @@ from seglab.inference.prediction import predict
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
 from seglab.viz.widgets import views
+from seglab.viz.widgets.html import script
 from seglab.viz.widgets.viewer import Viewer
 
 MOST = 60  # images that are listed
@@ -48,7 +49,7 @@ def compare_models(
 class Board(anywidget.AnyWidget):
     """The table, the matrix and the scatter; `board.js` says what its traits hold."""
 
-    _esm = Path(__file__).parent / "js" / "comparison.js"
+    _esm = script("comparison")
     tables = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Dict().tag(sync=True)
     found: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)

@@ -1,74 +1,77 @@
-"""The viewer of label maps: `viewer.js` as a widget, as a page of its own, and as a part of other pages.
-
-view(image, {"U-Net": mask, "FCN": other}, classes, target)            in a notebook
-Path("street.html").write_text(view(…).to_html())                      for a browser, without kernel or network
-"""
+"""The browser side of the views: scripts joined from the modules in `js/`, and static pages that hold a viewer."""
 
 import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from string import Template
 from typing import Any
 
-SCRIPT = Path(__file__).parent / "js" / "viewer.js"
-SCENE = "seglab-scene"  # class of the places that the script fills
+from seglab.data.palette import hatch
+
+FOLDER = Path(__file__).parent / "js"
+SCENE = "seglab-scene"  # class of the elements that the script fills with a viewer
+PAGE_STYLE = "body { margin: 1rem; max-width: 75rem; }"
+
+
+@cache
+def script(name: str) -> str:
+    """`js/NAME.js` and every module that it imports, as one script without imports: for anywidget and for pages.
+
+    The modules have no two top-level names in common. The exports of `NAME` itself are kept.
+    """
+    parts: dict[str, str] = {}
+
+    def add(module: str) -> None:
+        if module in parts:
+            return
+        parts[module] = ""  # its position, before that of its imports is decided
+        text = _stripes() if module == "stripes" else (FOLDER / f"{module}.js").read_text(encoding="utf-8")
+        for imported in re.findall(r'^import .* from "\./(\w+)\.js";', text, re.MULTILINE):
+            add(imported)
+        text = re.sub(r"^import .*\n", "", text, flags=re.MULTILINE)
+        del parts[module]
+        parts[module] = text if module == name else re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE)
+
+    add(name)
+    joined = "\n".join(parts.values())
+    if "</script" in joined:
+        raise AssertionError(f"{name}.js must not end the script element of a page")
+    return joined
+
+
+def _stripes() -> str:
+    """The first eight patterns of `hatch` as a module: 64 numbers each, 1 where a stripe lies."""
+    patterns = [hatch(index, (8, 8)).astype(int).ravel().tolist() for index in range(8)]
+    return f"export const STRIPES = {json.dumps(patterns)};\n"
 
 
 def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
-    """A place in a page, which the viewer's script fills. Whatever names hold, they are only text."""
-    told = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
-    return f'<div class="{SCENE}"><script type="application/json">{told}</script></div>'
-
-
-def document(title: str, body: str, style: str) -> str:
-    """A page that needs nothing else: what it may do (Content-Security-Policy) is to run one script, the viewer's.
+    """A part of a page that the script fills with a viewer. Names in `data` stay text whatever they hold.
 
     Args:
-        title: as text.
-        body, style: as HTML and CSS; a body without scenes brings no script, and may run none.
+        data, state: as for `Viewer`.
     """
-    script = _source() if f'class="{SCENE}"' in body else ""
-    mark = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _DOCUMENT.format(
-        title=html.escape(title), body=body, style=style, runs=f"'sha256-{mark}'" if script else "'none'",
-        script=f'<script type="module">{script}</script>' if script else "",
+    scene = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
+    return f'<div class="{SCENE}"><script type="application/json">{scene}</script></div>'
+
+
+def document(title: str, body: str, style: str = PAGE_STYLE, kind: str = "seglab-page") -> str:
+    """A page that needs no other file. Its Content-Security-Policy allows one script, the viewer's, by its hash.
+
+    Args:
+        title: text.
+        body, style: HTML and CSS; a body without scenes gets no script, and its policy allows none.
+        kind: class of the body; "seglab-page" has the colours of the viewer, light or dark as the system is.
+    """
+    code = script("page") if f'class="{SCENE}"' in body else ""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    return Template((FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
+        title=html.escape(title), body=body, style=style, kind=kind,
+        allowed=f"'sha256-{digest}'" if code else "'none'",
+        script=f'<script type="module">{code}</script>' if code else "",
     )  # fmt: skip
-
-
-def _source() -> str:
-    source = SCRIPT.read_text(encoding="utf-8") + _FILL
-    if "</script" in source:
-        raise AssertionError("viewer.js must not end its own script element")
-    return source
-
-
-_FILL = """
-document.documentElement.classList.add("live"); // there is more than still pictures to see
-for (const place of document.querySelectorAll(".seglab-scene")) {
-  const { data, state } = JSON.parse(place.querySelector("script").textContent);
-  mount(place, data, state);
-}
-"""
-
-PAGE_STYLE = """
-body { margin: 1rem; max-width: 75rem; }
-@media (prefers-color-scheme: dark) { body { background: #161b20; } }
-"""
-_DOCUMENT = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {runs}">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-{script}
-</body>
-</html>
-"""

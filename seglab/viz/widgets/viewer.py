@@ -25,7 +25,7 @@ from seglab.inference.prediction import Prediction
 from seglab.masks.painting import colorize, label_map
 from seglab.metrics.measures import iou_of_image
 from seglab.viz import pictures, style
-from seglab.viz.widgets.html import PAGE_STYLE, SCRIPT, document, fragment
+from seglab.viz.widgets.html import document, fragment, script
 
 TARGET = "target"
 LARGE = 512 * 512  # pixels; a larger image travels as JPEG
@@ -103,7 +103,7 @@ class Viewer(anywidget.AnyWidget):
         on_photo: called with name and bytes of a photograph that was chosen or dropped in. Without it none is taken.
     """
 
-    _esm = SCRIPT
+    _esm = script("widget")
     data = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     takes_photographs = traitlets.Bool(False).tag(sync=True)
@@ -157,7 +157,7 @@ class Viewer(anywidget.AnyWidget):
 
     def to_html(self, title: str = "seglab") -> str:
         """The viewer as a page: one file, which needs neither a kernel nor a network."""
-        return document(title, fragment(self.data, self.state), PAGE_STYLE)
+        return document(title, fragment(self.data, self.state))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """As a widget; and as a picture, for pages that show no widgets."""

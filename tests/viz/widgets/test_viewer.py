@@ -13,7 +13,7 @@ from skimage import data as photographs
 
 from seglab import CLASS_SETS, load_dataset, load_model, predict
 from seglab.data.classes import ClassSet
-from seglab.data.palette import voc_colors
+from seglab.data.palette import hatch, voc_colors
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import iou_per_class
 from seglab.viz.widgets.viewer import Viewer, scene_data, view
@@ -174,6 +174,21 @@ def color(k):
     return [*STREET.colors[k], 255]
 
 
+def test_stripes_are_those_of_the_palette(opened):
+    """The viewer, Pillow and matplotlib draw the same patterns: `palette.hatch` defines them."""
+    mask = np.repeat(np.arange(8, dtype=np.uint8), 16).reshape(8, 1, 16).repeat(16, axis=1).reshape(128, 16)
+    image = np.full((128, 16, 3), 255, np.uint8)
+    with opened(view(image, {"m": mask}, STREET, hatch=True, mode="one").to_html()) as page:
+        for k in range(8):
+            rows = page.evaluate(
+                """(k) => { const canvas = document.querySelector("canvas.over");
+                const data = canvas.getContext("2d").getImageData(0, 16 * k, 16, 16).data;
+                return Array.from({ length: 256 }, (_, i) => data[4 * i + 3] === 150); }""",
+                k,
+            )
+            assert np.array_equal(np.array(rows).reshape(16, 16), hatch(k, (128, 16))[16 * k : 16 * k + 16]), k
+
+
 def choose(page, mode):
     page.select_option("select[aria-label='view']", mode)
 
@@ -207,7 +222,7 @@ def test_classes_and_modes(opened):
         agreed, disputed = (page.evaluate(PIXEL, [LEFT, x, 0]) for x in (4, 0))
         assert (agreed[:3], disputed) == ([0, 0, 0], [252, 253, 191, 255])
         assert agreed[3] < 255
-        assert page.inner_text(".key").split("\n") == ["all models agree", "two predictions_of"]
+        assert page.inner_text(".key").split("\n") == ["all models agree", "two different classes"]
         assert page.locator(".legend").is_hidden()
         choose(page, "one")
         assert page.locator("select[aria-label='right model']").is_hidden()

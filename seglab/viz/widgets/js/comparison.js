@@ -1,27 +1,22 @@
-/* Linked views of a comparison: an IoU table, a confusion matrix, a scatter of images. What is clicked is `chosen`;
- * the kernel answers with the images where it happens, `found`, and shows the one that is `shown`.
+/* Linked views of a comparison: an IoU table, a confusion matrix, a scatter of images. A click sets `chosen`; the kernel
+ * answers with `found`, the images where it happens, and shows the image `shown`.
  *
  * tables = {
  *   models, classes,                names; the last column of a confusion matrix may be "other"
  *   columns,                        names of the columns of confusion matrices
  *   iou: { model: [of each class] },
- *   confusion: { model: [[share of the target's pixels]] },
+ *   confusion: { model: [[fraction of the target's pixels]] },
  *   images: [ids], miou: { model: [of each image] },
  * }
- * chosen = { model, target, pred }  places in models, classes and columns; pred is null for everything about a class
+ * chosen = { model, target, pred }  indices into models, classes and columns; pred is null for all errors of a class
  * found = [{ id, pixels }]
  */
 
+import { h, rootOf } from "./dom.js";
+
 const STYLE = `
-.seglab-board { --ink: #1f2933; --soft: #62707d; --line: #d5dbe1; --paper: #fff; --accent: #30638e; color: var(--ink);
-  font: 13px/1.4 system-ui, "Segoe UI", sans-serif; background: var(--paper); display: flex; flex-wrap: wrap;
-  gap: 1rem 2rem; align-items: flex-start; }
-@media (prefers-color-scheme: dark) { .seglab-board { --ink: #e6eaee; --soft: #9aa7b3; --line: #3b4650;
-  --paper: #161b20; --accent: #7fb2dd; } }
-[data-jp-theme-light="true"] .seglab-board { --ink: #1f2933; --soft: #62707d; --line: #d5dbe1; --paper: #fff;
-  --accent: #30638e; }
-[data-jp-theme-light="false"] .seglab-board { --ink: #e6eaee; --soft: #9aa7b3; --line: #3b4650; --paper: #161b20;
-  --accent: #7fb2dd; }
+.seglab-board { font: 13px/1.4 system-ui, "Segoe UI", sans-serif; display: flex; flex-wrap: wrap; gap: 1rem 2rem;
+  align-items: flex-start; }
 .seglab-board section { max-width: 100%; overflow-x: auto; }
 .seglab-board h4 { margin: 0 0 .35rem; font-size: 13px; font-weight: 600; }
 .seglab-board table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -29,43 +24,23 @@ const STYLE = `
 .seglab-board thead th { vertical-align: bottom; }
 .seglab-board thead th.up span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 8.5rem; }
 .seglab-board td { padding: 1px; background: none; }
-.seglab-board td button { width: 100%; min-width: 2.3rem; border: 0; border-radius: 2px; padding: .15rem .25rem;
-  font: inherit; cursor: pointer; }
-.seglab-board select, .seglab-board .found button { font: inherit; color: var(--ink); background: var(--paper);
-  border: 1px solid var(--line); border-radius: 5px; padding: .1rem .4rem; }
+.seglab-board td button { width: 100%; min-width: 2.3rem; border: 0; border-radius: 2px; padding: .15rem .25rem; }
 .seglab-board button[aria-pressed=true] { box-shadow: 0 0 0 2px var(--accent); position: relative; }
-.seglab-board :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .seglab-board .found { flex: 1 1 12rem; }
 .seglab-board .found ul { list-style: none; margin: .3rem 0; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem;
   max-height: 11rem; overflow: auto; }
-.seglab-board .found button { cursor: pointer; }
 .seglab-board svg { display: block; }
 .seglab-board svg text { fill: var(--soft); font-size: 11px; }
 .seglab-board svg line { stroke: var(--line); }
 .seglab-board circle { fill: var(--accent); fill-opacity: .55; cursor: pointer; }
 .seglab-board circle[aria-pressed=true] { fill: #d1495b; fill-opacity: 1; }
 `;
-const SVG = "http://www.w3.org/2000/svg";
 const SIDE = 250, LEFT = 38, FOOT = 34; // of the scatter, in pixels
 
-/** An element with attributes and children; text is only text. */
-function h(tag, attributes = {}, ...children) {
-  const svg = ["svg", "circle", "line", "text", "title"].includes(tag);
-  const element = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  // In JupyterLab keys mean other things, unless what has the focus asks to have them for itself.
-  if (["select", "button"].includes(tag) || "tabindex" in attributes) element.dataset.lmSuppressShortcuts = "true";
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-/** From white to blue, and ink that can be read on it. */
-function shade(share) {
-  const mix = (from, to) => Math.round(from + (to - from) * share);
-  return `background: rgb(${mix(246, 24)}, ${mix(248, 78)}, ${mix(251, 132)}); color: ${share > 0.55 ? "#fff" : "#1f2933"}`;
+/** A background from white (0) to blue (1), and a legible text colour. */
+function shade(fraction) {
+  const mix = (from, to) => Math.round(from + (to - from) * fraction);
+  return `background: rgb(${mix(246, 24)}, ${mix(248, 78)}, ${mix(251, 132)}); color: ${fraction > 0.55 ? "#fff" : "#1f2933"}`;
 }
 
 class Board {
@@ -87,9 +62,8 @@ class Board {
   }
 
   draw() {
-    const focused = document.activeElement?.getAttribute?.("aria-label"); // it stays where it was
-    const board = h("div", { class: "seglab-board" }, h("style", {}, STYLE), this.iou(), this.confusion(),
-      this.scatter(), this.found());
+    const focused = document.activeElement?.getAttribute?.("aria-label"); // the focus stays
+    const board = rootOf("seglab-board", STYLE, this.iou(), this.confusion(), this.scatter(), this.found());
     this.element.replaceChildren(board);
     if (focused) [...board.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === focused)?.focus();
   }
@@ -118,17 +92,17 @@ class Board {
       onchange: (event) => this.choose({ model: Number(event.target.value) }) },
       ...models.map((name, m) => h("option", { value: m }, name)));
     pick.value = chosen.model;
-    const cell = (share, t, p) => {
+    const cell = (fraction, t, p) => {
       const pressed = chosen.target === t && chosen.pred === p;
-      const text = share === null ? "" : share >= 0.005 ? Math.round(100 * share) : share > 0 ? "·" : "";
-      return h("td", {}, h("button", { type: "button", style: shade(share ?? 0), "aria-pressed": String(pressed),
-        "aria-label": `${classes[t]} called ${columns[p]}, ${(100 * (share ?? 0)).toFixed(1)} %`,
+      const text = fraction === null ? "" : fraction >= 0.005 ? Math.round(100 * fraction) : fraction > 0 ? "·" : "";
+      return h("td", {}, h("button", { type: "button", style: shade(fraction ?? 0), "aria-pressed": String(pressed),
+        "aria-label": `${classes[t]} predicted as ${columns[p]}, ${(100 * (fraction ?? 0)).toFixed(1)} %`,
         onclick: () => this.choose({ target: t, pred: p }) }, String(text) || "\u00a0"));
     };
     const head = h("tr", {}, h("th"), ...columns.map((name) => h("th", { class: "up", scope: "col" }, h("span", {}, name))));
     const rows = confusion[models[chosen.model]].map((row, t) =>
-      h("tr", {}, h("th", { scope: "row" }, classes[t]), ...row.map((share, p) => cell(share, t, p))));
-    return h("section", {}, h("h4", {}, "% of a class (row) that ", pick, " calls (column): click a cell"),
+      h("tr", {}, h("th", { scope: "row" }, classes[t]), ...row.map((fraction, p) => cell(fraction, t, p))));
+    return h("section", {}, h("h4", {}, "% of a class (row) that ", pick, " predicts as (column): click a cell"),
       h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows)));
   }
 
@@ -148,11 +122,11 @@ class Board {
     };
     const points = images.map((id, i) => {
       if (a[i] === null || b[i] === null) return "";
-      const said = `${id}: ${models[this.axes[0]]} ${a[i].toFixed(2)}, ${models[this.axes[1]]} ${b[i].toFixed(2)}`;
+      const text = `${id}: ${models[this.axes[0]]} ${a[i].toFixed(2)}, ${models[this.axes[1]]} ${b[i].toFixed(2)}`;
       const open = (event) => (event.type === "click" || ["Enter", " "].includes(event.key)) &&
         (event.preventDefault(), this.show(id));
-      return h("circle", { cx: x(a[i]), cy: y(b[i]), r: 5, tabindex: 0, role: "button", "aria-label": said,
-        "aria-pressed": String(this.model.get("shown") === id), onclick: open, onkeydown: open }, h("title", {}, said));
+      return h("circle", { cx: x(a[i]), cy: y(b[i]), r: 5, tabindex: 0, role: "button", "aria-label": text,
+        "aria-pressed": String(this.model.get("shown") === id), onclick: open, onkeydown: open }, h("title", {}, text));
     });
     const ticks = [low, (low + high) / 2, high].flatMap((value) => [
       h("text", { x: x(value), y: SIDE + 20, "text-anchor": "middle" }, value.toFixed(2)),
@@ -168,14 +142,14 @@ class Board {
     const { models, classes, columns } = this.model.get("tables");
     const { model, target, pred } = this.model.get("chosen");
     const found = this.model.get("found");
-    const what = pred === null ? `${models[model]} is wrong about ${classes[target]}` :
-      pred === target ? `${models[model]} finds ${classes[target]}` :
-        `${models[model]} calls ${classes[target]} ${columns[pred]}`;
+    const what = pred === null ? `errors of ${models[model]} in ${classes[target]}` :
+      pred === target ? `pixels of ${classes[target]} that ${models[model]} predicts correctly` :
+        `pixels of ${classes[target]} that ${models[model]} predicts as ${columns[pred]}`;
     const buttons = found.map(({ id, pixels }) => h("li", {}, h("button", { type: "button",
       "aria-pressed": String(id === this.model.get("shown")), "aria-label": `image ${id}, ${pixels} pixels`,
       onclick: () => this.show(id) }, `${id} `, h("span", { style: "color: var(--soft)" }, pixels.toLocaleString("en")))));
     const none = found.length ? "" : "In no image.";
-    return h("section", { class: "found", "aria-live": "polite" }, h("h4", {}, `Where ${what}, most pixels first`), none,
+    return h("section", { class: "found", "aria-live": "polite" }, h("h4", {}, `Images with ${what}, most pixels first`), none,
       h("ul", {}, ...buttons));
   }
 }

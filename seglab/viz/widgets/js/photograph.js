@@ -1,0 +1,44 @@
+/* Photographs that the reader chooses or drops onto the viewer; a kernel receives them. */
+
+import { h } from "./dom.js";
+
+export class Photograph {
+  /** @param kernel with `photo(name, bytes)`; @param note an element for messages */
+  constructor(kernel, note) {
+    this.kernel = kernel;
+    this.note = note;
+  }
+
+  /** The button that opens the file dialogue. */
+  button() {
+    const input = h("input", { type: "file", accept: "image/*", class: "file", "aria-label": "photograph",
+      onchange: (event) => this.take(event.target.files) });
+    return h("label", { class: "photo", title: "or drop one onto the image" }, input, "photograph …");
+  }
+
+  /** Accept files that are dropped onto an element. */
+  listen(root) {
+    const mark = (on) => (event) => {
+      event.preventDefault();
+      event.stopPropagation(); // otherwise the notebook takes the file
+      root.classList.toggle("dropping", on);
+    };
+    for (const kind of ["dragenter", "dragover"]) root.addEventListener(kind, mark(true));
+    root.addEventListener("dragleave", mark(false));
+    root.addEventListener("drop", (event) => {
+      mark(false)(event);
+      this.take(event.dataTransfer.files);
+    });
+  }
+
+  async take(files) {
+    if (!files.length) return;
+    this.note.textContent = `reading ${files[0].name} …`;
+    try {
+      this.kernel.photo(files[0].name, new Uint8Array(await files[0].arrayBuffer()));
+      this.note.textContent = "";
+    } catch (error) {
+      this.note.textContent = `${files[0].name} cannot be read: ${error.message}`;
+    }
+  }
+}
