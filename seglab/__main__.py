@@ -1,15 +1,15 @@
 """The `seglab` command. Each subcommand imports what it needs when it runs, so that `--help` is instant."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 try:
     import typer
-except ModuleNotFoundError:  # somebody runs the checkout with a Python that nothing was installed into
+except ModuleNotFoundError:  # a checkout that is run with a Python without its packages
     sys.exit(f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab")
+
+from seglab._utils.errors import plain_errors
 
 if TYPE_CHECKING:
     from seglab.evaluation.results import Results
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="seglab",
     help="A workbook for semantic segmentation: learn it, explore it, compare its models. Start with: seglab lab",
+    epilog="Tab completes commands and options after: seglab --install-completion (once, then open a new terminal).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -31,21 +31,9 @@ def _prepare() -> None:
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """What a ValueError says is meant for the reader, and what the system says of a file: without a traceback."""
-    try:
-        yield
-    except BrokenPipeError:  # somebody has read enough
-        raise
-    except (ValueError, OSError) as error:
-        typer.echo(f"{typer.style('✗', fg='red')} {error}", err=True)
-        raise typer.Exit(1) from None
-
-
 @app.command()
 def doctor() -> None:
-    """Look whether everything that seglab needs is there and works; say what to do where it does not."""
+    """Check that everything seglab needs is installed and works; show a remedy for each problem."""
     from seglab.course.doctor import diagnose
 
     marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
@@ -63,21 +51,20 @@ def doctor() -> None:
 def datasets(
     check: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="NAME SPLIT", help="Read every image and mask of this one and say which cannot be used."),
+        typer.Option(metavar="NAME SPLIT", help="Read every image and mask of a split, and list the unusable ones."),
     ] = None,
 ) -> None:
-    """List the data sets, and which of them are here."""
+    """List the data sets, and which of them are on this machine."""
     from seglab.data.catalogue import table
     from seglab.data.loading import data_root, load_dataset, local_datasets
 
     if check is None:
-        rows = table()[["title", "classes", "images", "download"]]
-        here = set(local_datasets())
-        rows["here"] = ["drawn" if name == "toytown" else "yes" if name in here else "" for name in rows.index]
+        rows, local = table()[["title", "classes", "images", "download"]], set(local_datasets())
+        rows["here"] = ["drawn" if name == "toytown" else "yes" if name in local else "" for name in rows.index]
         typer.echo(rows.to_string())
         typer.echo(f"\nData lies in {data_root()}; the environment variable SEGLAB_DATA names another folder.")
         return
-    with _plain_errors():
+    with plain_errors():
         dataset = load_dataset(*check, download=False)
         dataset.check()
     typer.echo(f"All {len(dataset)} images of {' '.join(check)} and their masks can be used.")
@@ -85,71 +72,63 @@ def datasets(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="One model, with everything that is known about it.")] = None,
-    card: Annotated[Path | None, typer.Option(metavar="FILE", help="Write that as JSON, for other programs.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show the details of one model.")] = None,
+    card: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the details as JSON.")] = None,
 ) -> None:
-    """List the models, and which of their weights are here."""
+    """List the models, and which of their weights are on this machine."""
     import json
     import textwrap
 
     from seglab.models.weights import cards
 
-    with _plain_errors():
+    with plain_errors():
         if card:
             if name is None:
-                raise ValueError("a card is of one model; name it: seglab models NAME --card FILE")
+                raise ValueError("a card describes one model; name it: seglab models NAME --card FILE")
             card.write_text(json.dumps(cards.export(name), indent=2) + "\n", encoding="utf-8")
             typer.echo(f"the card of {name} is in {card}")
-            return
-        if name is None:
-            rows = cards.table().round({"params": 2, "gmacs": 2, "miou": 3})
-            typer.echo(rows.to_string(na_rep="–"))
-            typer.echo(
-                "\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on a mini's card."
-            )
-            typer.echo("seglab models NAME says more of one; seglab fetch has weights before they are needed.")
-            return
-        for subject, lines in cards.page(name).items():
-            typer.echo(subject)
-            for line in lines:
-                typer.echo(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="    "))
+        elif name is None:
+            typer.echo(cards.table().round({"params": 2, "gmacs": 2, "miou": 3}).to_string(na_rep="–"))
+            typer.echo("\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on a mini's card.")
+            typer.echo("seglab models NAME shows the details of one; seglab fetch downloads weights in advance.")
+        else:
+            for subject, lines in cards.page(name).items():
+                typer.echo(subject)
+                for line in lines:
+                    typer.echo(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="    "))
 
 
 @app.command()
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL[:WEIGHTS]]...", help="What to fetch.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Fetch all there are.")] = False,
-    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Copy it into this folder, to be carried.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL[:WEIGHTS]]...", help="What to download.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Download all published weights.")] = False,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Copy the weights into this folder.")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Take it from such a folder instead of the network.")
+        Path | None, typer.Option("--from", metavar="DIR", help="Take the weights from such a folder, not the network.")
     ] = None,
 ) -> None:
-    """Have published weights before they are needed, or for machines without a network.
+    """Download published weights in advance, or for machines without a network.
 
-    With --to they are copied into a folder; with --from they are taken out of it again, on another machine, verified.
+    --to copies them into a folder; --from installs them from that folder on another machine and verifies them.
     """
     from seglab._utils.download import human
     from seglab.models.weights import bundle, published
 
-    with _plain_errors():
+    with plain_errors():
         if source and to:
-            raise ValueError("--from takes weights out of a folder and --to puts them into one; say one of them")
+            raise ValueError("--from takes weights out of a folder and --to puts them into one; give one of them")
         if source:
             for label in bundle.unpack(source, names or ()):
                 typer.echo(f"{label} is here")
             return
+        rows = {label: published.resolve(label) for label in published.labels()}
         if not names and not everything:
-            sizes = {
-                label: spec.weights[w].num_bytes
-                for label in published.labels()
-                for spec, w in [published.resolve(label)]
-            }
-            for label, size in sizes.items():
-                typer.echo(
-                    f"{label:<38} {human(size):>8}  {'here' if published.is_cached(*published.resolve(label)) else ''}"
-                )
-            raise ValueError(f"name some of these, or say --all ({human(sum(sizes.values()))})")
-        for label in published.labels() if everything else names or ():
+            for label, (spec, weights) in rows.items():
+                cached = "here" if published.is_cached(spec, weights) else ""
+                typer.echo(f"{label:<38} {human(spec.weights[weights].num_bytes):>8}  {cached}")
+            total = sum(spec.weights[weights].num_bytes for spec, weights in rows.values())
+            raise ValueError(f"name some of these, or give --all ({human(total)})")
+        for label in rows if everything else names or ():
             spec, weights = published.resolve(label)
             if to:
                 bundle.pack(label, to)
@@ -161,19 +140,17 @@ def fetch(
 
 @app.command()
 def lab(
-    port: Annotated[int, typer.Option(help="Where to serve; the next free one is taken when it is in use.")] = 8888,
-    ip: Annotated[
-        str, typer.Option(help="Who may connect: this machine only, or 0.0.0.0 for everybody.")
-    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the server; the next free one if it is in use.")] = 8888,
+    ip: Annotated[str, typer.Option(help="Address of the server; 0.0.0.0 accepts other machines.")] = "127.0.0.1",
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
-    """Open the notebooks in JupyterLab, on the first one. Stop it with Ctrl-C, twice.
+    """Open the notebooks in JupyterLab, starting with the first. Stop it with Ctrl-C, twice.
 
     Where seglab was installed without a checkout, the notebooks are copied to ./seglab-notebooks first.
     """
     from seglab.course.lab import open_lab, workspace
 
-    with _plain_errors():
+    with plain_errors():
         folder = workspace(copy_to=Path("seglab-notebooks"))
     open_lab(folder, ip, port, browser)
 
@@ -225,7 +202,7 @@ def train(
     from seglab.training.loop import fit
     from seglab.training.recipe import Recipe
 
-    with _plain_errors():
+    with plain_errors():
         recipe = Recipe(epochs=epochs, batch=batch, size=size, scale=scale, favour=tuple(favour or ()),
                         optimizer=optimizer, lr=lr, ema=ema, freeze=freeze, loss=loss, weights=weights,
                         precision=precision, seed=seed)  # fmt: skip
@@ -252,26 +229,24 @@ def predict(
     model: Annotated[str, typer.Option(help="A model as unet_mini:camvid, or a checkpoint.")] = "unet_mini:camvid",
     out: Annotated[Path, typer.Option(help="Folder for masks, overlays and the table.")] = Path("predictions"),
     tile: Annotated[
-        tuple[int, int] | None, typer.Option(help="Look at pieces of this height and width, one by one.")
+        tuple[int, int] | None, typer.Option(help="Predict overlapping tiles of this height and width.")
     ] = None,
-    precision: Annotated[
-        str, typer.Option(help="float32, or bfloat16 where the processor is quick at it.")
-    ] = "float32",
-    alpha: Annotated[float, typer.Option(help="Share of the class colour in overlays, 0 to 1.")] = 0.6,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    alpha: Annotated[float, typer.Option(help="Opacity of the class colours in overlays, 0 to 1.")] = 0.6,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default a GPU where there is one.")] = None,
 ) -> None:
-    """Segment photographs: for each a mask of class indices, an overlay, and rows of a table.
+    """Segment photographs: a mask of class indices, an overlay and rows of a table for each.
 
-    A picture that cannot be used is named and left out. What an interrupted call has finished is not done again.
+    Unusable images are listed and left out. An interrupted call resumes.
     """
     from seglab.data.images import image_paths
     from seglab.inference.folder import segment
     from seglab.models.loading import load_model
 
-    with _plain_errors():
+    with plain_errors():
         paths = image_paths(photos)
         net = load_model(model, device=device)
-        typer.echo(f"{net.label} knows {len(net.classes)} classes and nothing else: {', '.join(net.classes.names)}")
+        typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
         table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha)
         if len(table):
             images = table.index.get_level_values("image").nunique()
@@ -327,7 +302,7 @@ def evaluate(
         name, equals, what = text.partition("=")
         return (name, what) if equals else ("", text)
 
-    with _plain_errors():
+    with plain_errors():
         where = str(root) if root else None
         dataset = DataSelection(data, split, images, where, classes if data == "folder" else None).load()
         judged: list[tuple[str, str | Predictions]] = list(map(named, models or []))
@@ -377,7 +352,7 @@ def report(
     from seglab.report.check import check as recheck
     from seglab.report.plan import default_plan, limited, plan_from, read_plan
 
-    with _plain_errors():
+    with plain_errors():
         if check:
             differing = recheck(check)
             for line in differing:
