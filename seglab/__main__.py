@@ -89,7 +89,7 @@ def models(
             typer.echo(f"the card of {name} is in {card}")
         elif name is None:
             typer.echo(cards.table().round({"params": 2, "gmacs": 2, "miou": 3}).to_string(na_rep="–"))
-            typer.echo("\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on a mini's card.")
+            typer.echo("\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on the card.")
             typer.echo("seglab models NAME shows the details of one; seglab fetch downloads weights in advance.")
         else:
             for subject, lines in cards.page(name).items():

@@ -381,7 +381,7 @@ def test_the_command(tmp_path, model):
     assert run.returncode == 1
     assert "broken.jpg: not an image" in run.stderr
     assert "Traceback" not in run.stderr
-    assert "knows 11 classes and nothing else: sky, building" in run.stdout
+    assert "predicts 11 classes: sky, building" in run.stdout
     p = predict(model, photos / "scene.png")
     assert torch.equal(read_mask(out / "scene_mask.png", STREET), p.mask)
     shown = to_image(out / "scene_overlay.png")

@@ -498,7 +498,7 @@ def test_a_damaged_index_is_named(tmp_path, text):
     assert run.exit_code == 1
     assert "index.json is damaged; make the folder again" in run.stderr
     run = CliRunner().invoke(app, ["fetch", LRASPP, "--from", str(tmp_path), "--to", str(tmp_path)])
-    assert "say one of them" in run.stderr
+    assert "give one of them" in run.stderr
 
 
 def test_what_a_folder_does_not_hold(caches, server, monkeypatch, tmp_path, lraspp):
@@ -559,7 +559,7 @@ def test_nothing_named_shows_what_there_is(caches):
     run = CliRunner().invoke(app, ["fetch"])
     assert run.exit_code == 1
     assert all(label in run.output for label in published.labels())
-    assert "say --all (1.3" in run.output
+    assert "give --all (1.3" in run.output
     run = CliRunner().invoke(app, ["fetch", "fcn_resnet50"])
     assert run.exit_code == 1
     assert "fcn_mini does the same job" in run.output
