@@ -1,8 +1,8 @@
-"""What every wing needs, and what knows nothing of segmentation.
+"""What every wing uses, independent of segmentation.
 
-errors       errors with a remedy
-paths        where the project's files lie; safe replacement of files; names as parts of paths
+errors       errors with a remedy, and how a command prints them
+paths        the project's folders, safe replacement of files, names as parts of paths
 hashing      SHA-256 of files, weights and code
 environment  versions, processor, memory, devices
-download     downloads that resume, are verified, and unpack safely
+download     downloads that resume and are verified; archives that unpack safely
 """

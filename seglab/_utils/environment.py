@@ -1,4 +1,4 @@
-"""The ground a measurement stands on: versions, machine, hashes. A manifest holds it."""
+"""Versions, processor, memory and devices of this machine; torch is imported late, so that `doctor` can report it."""
 
 import os
 import platform
@@ -9,23 +9,25 @@ from contextlib import suppress
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from torch import nn
 
 from seglab._utils.paths import share_dir, working_root
 
+if TYPE_CHECKING:
+    import torch
+
 GB = 1024**3
-GROUPS = Path("/sys/fs/cgroup")  # where Linux says what a container may take, in either version of control groups
+GROUPS = Path("/sys/fs/cgroup")  # control groups of Linux: a container's limits, in version 2 or 1
 LIMITS = ("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
 
 
 def requirements() -> list[Requirement]:
-    """What seglab needs on this machine, as its own metadata states it; without the extras."""
-    wanted = [Requirement(line) for line in metadata.requires("seglab") or []]
-    return [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+    """The packages that seglab requires on this machine, from its own metadata; without the extras."""
+    declared = [Requirement(line) for line in metadata.requires("seglab") or []]
+    return [r for r in declared if r.marker is None or r.marker.evaluate({"extra": ""})]
 
 
 def installed(name: str) -> str | None:
@@ -37,13 +39,13 @@ def installed(name: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Python, seglab and each package it needs directly → the installed version."""
+    """Python, seglab and each directly required package → the installed version."""
     names = ["seglab", *sorted(r.name for r in requirements())]
     return {"python": platform.python_version()} | {name: installed(name) or "missing" for name in names}
 
 
 def tested_versions() -> dict[str, str]:
-    """Package → the version that seglab was last tested with: the pins of `constraints.txt`."""
+    """Package → the version that seglab was last tested with: the pins of `constraints.txt`, if there is one."""
     share = share_dir()
     if share is None or not (share / "constraints.txt").is_file():
         return {}
@@ -53,26 +55,26 @@ def tested_versions() -> dict[str, str]:
 
 
 def memory() -> tuple[int, int]:
-    """Bytes of memory, and how many of them are free: the container's, where it is given less than its machine has.
+    """Total and free memory in bytes: the container's where it has a limit, else the machine's.
 
-    Cached files count as free, as the system drops them when memory is asked for.
+    Cached files count as free, because the system drops them when memory is needed.
     """
     import psutil
 
-    whole = psutil.virtual_memory()
-    total, free = whole.total, whole.available
-    for most, used in LIMITS:
-        with suppress(OSError, ValueError):  # the other version; or "max", which is no limit
-            limit = int((GROUPS / most).read_text())
-            kinds = dict(line.split() for line in (GROUPS / most).with_name("memory.stat").read_text().splitlines())
-            cached = kinds.get("total_inactive_file") or kinds["inactive_file"]
-            left = limit - int((GROUPS / used).read_text()) + int(cached)
-            total, free = min(total, limit), min(free, left)
+    machine_memory = psutil.virtual_memory()
+    total, free = machine_memory.total, machine_memory.available
+    for limit_file, usage_file in LIMITS:
+        with suppress(OSError, ValueError):  # the files of the other version; or "max", which is no limit
+            limit, usage = (int((GROUPS / name).read_text()) for name in (limit_file, usage_file))
+            lines = (GROUPS / limit_file).with_name("memory.stat").read_text().splitlines()
+            parts = dict(line.split() for line in lines)
+            cached = int(parts.get("total_inactive_file") or parts["inactive_file"])
+            total, free = min(total, limit), min(free, limit - usage + cached)
     return total, max(free, 0)
 
 
 def machine() -> dict[str, object]:
-    """What computes here: system, processor, threads, memory, accelerator, free disk. JSON-ready."""
+    """System, processor, threads, memory, accelerator and free disk space; JSON-ready."""
     import torch
 
     return {
@@ -88,15 +90,15 @@ def machine() -> dict[str, object]:
 
 
 def cpu_name() -> str:
-    """The processor in its maker's words, or its architecture where the system does not tell."""
+    """The processor's model name, or its architecture where the system does not report the name."""
+    name = platform.processor()
     if sys.platform == "linux":
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        return named[0] if named else platform.machine()
-    if sys.platform == "darwin":
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    elif sys.platform == "darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or platform.machine()
-    return platform.processor() or platform.machine()
+        name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return name or platform.machine()
 
 
 def accelerator() -> str | None:
@@ -108,19 +110,23 @@ def accelerator() -> str | None:
     return "Apple GPU (mps)" if torch.backends.mps.is_available() else None
 
 
-def device_of(module: nn.Module) -> torch.device:
-    """Where its weights are; the CPU for one that has none."""
+def device_of(module: "torch.nn.Module") -> "torch.device":
+    """The device of a module's weights; the CPU for a module without weights."""
+    import torch
+
     return next(chain(module.parameters(), module.buffers()), torch.empty(0)).device
 
 
-def find_device(device: str | torch.device | None = None) -> torch.device:
-    """The device of this name with its index; None selects a CUDA GPU where there is one, else the CPU.
+def find_device(device: "str | torch.device | None" = None) -> "torch.device":
+    """The device of this name, with its index; None selects a CUDA GPU where there is one, else the CPU.
 
-    Under `torchrun`, which sets LOCAL_RANK, None and "cuda" select a GPU for each process of the machine.
+    Under `torchrun`, which sets LOCAL_RANK, None and "cuda" select a GPU of its own for each process of a machine.
 
     Raises:
-        ValueError: this machine has no such device; the message lists the devices it has.
+        ValueError: this machine has no such device; the message lists those that it has.
     """
+    import torch
+
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     name = str(device or ("cuda" if gpus else "cpu"))
     if name == "cuda" and gpus and "LOCAL_RANK" in os.environ:
@@ -128,5 +134,5 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises an AssertionError
-        available = ", ".join(["cpu", *(f"cuda:{i}" for i in range(gpus)), *["mps"] * torch.backends.mps.is_available()])
-        raise ValueError(f"device {name!r} cannot be used on this machine; available: {available}") from error
+        devices = ["cpu", *(f"cuda:{i}" for i in range(gpus))] + ["mps"] * torch.backends.mps.is_available()
+        raise ValueError(f"device {name!r} cannot be used on this machine; available: {', '.join(devices)}") from error

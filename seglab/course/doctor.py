@@ -17,7 +17,6 @@ from packaging.version import Version
 from seglab._utils.environment import GB, accelerator, installed, memory, requirements, tested_versions
 from seglab._utils.paths import share_dir, working_root
 from seglab.course.lab import numbered
-from seglab.data.loading import local_datasets
 
 INSTALL = "Run `make setup` in the project's folder; without make: python -m pip install -c constraints.txt -e ."
 
@@ -133,7 +132,7 @@ def _files() -> list[Finding]:
 
 
 def _data() -> list[Finding]:
-    from seglab.data.loading import data_root
+    from seglab.data.loading import data_root, local_datasets
 
     root = data_root()
     if "SEGLAB_DATA" in os.environ and not root.is_dir():
