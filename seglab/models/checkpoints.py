@@ -1,7 +1,7 @@
-"""Checkpoints: weights on disk, with what has to be known to use them.
+"""Checkpoints: safetensors files with the weights of a model.
 
-A checkpoint is a safetensors file. Its tensors have the library's own keys, so that the library can read them without
-seglab; its metadata say which model they belong to and what its classes are called.
+The tensors have the library's own keys, so that the library can read them without seglab. The metadata contain the name
+of the model, its classes, and what else is needed to rebuild it.
 """
 
 import json
@@ -21,8 +21,8 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
     """Write a checkpoint that `load_model` reads: safetensors, with the library's own keys.
 
     Args:
-        half: store parameters as float16, BatchNorm's running averages always as they are.
-        facts: whatever else is to be known of these weights (seed, data, epoch, …), as far as JSON can say it.
+        half: store parameters as float16; BatchNorm's running averages keep their dtype.
+        facts: further metadata of these weights (seed, data, epoch, …), as JSON can store them.
     """
     parameters = {name for name, _ in model.net.named_parameters()} if half else set()
     state = {
@@ -32,18 +32,14 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
     has_aux = getattr(model.net, "aux_classifier", None) is not None
     known = {"model": model.spec.name, "classes": class_set_fields(model.classes), "aux": has_aux, "norm": model.norm,
              "short": model.short}  # fmt: skip
-    # One key: safetensors writes several in an arbitrary order, and the same weights would get another hash each time.
+    # One key: safetensors writes several in arbitrary order, so that equal weights would get different hashes.
     metadata = {"seglab": json.dumps(facts | known, sort_keys=True)}
     with replacing(Path(path)) as unfinished:
         save_file(state, unfinished, metadata)
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a checkpoint says about itself ("model", "classes", …) and its tensors.
-
-    Raises:
-        ValueError: there is no such file, or it is not a checkpoint of seglab.
-    """
+    """Metadata ("model", "classes", …) and tensors of a checkpoint; a ValueError if the file is not one of seglab."""
     if not Path(path).is_file():
         raise ValueError(f"there is no checkpoint {str(path)!r}")
     try:
@@ -57,13 +53,9 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
 
 
 def copy_weights(state: dict[str, Tensor], net: nn.Module, new_head: bool = False) -> None:
-    """Copy tensors into a library's module.
+    """Copy tensors into a module; a ValueError if they do not fit.
 
-    Args:
-        new_head: leave tensors whose shape differs as they are, because the module has another number of classes.
-
-    Raises:
-        ValueError: the module has other tensors than `state`, or of other shapes.
+    With `new_head`, tensors of another shape are left out: those of the last layer, for another number of classes.
     """
     own = net.state_dict()
     fitting = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}

@@ -28,64 +28,37 @@ FAMILIES: dict[str, tuple[int, str]] = {
 
 @dataclass(frozen=True)
 class Weights:
-    """One set of trained weights of a model.
+    """One set of trained weights of a model."""
 
-    Attributes:
-        classes: key in `CLASS_SETS`; None where only a backbone is trained.
-        short: short side in pixels of the images that they expect.
-        source: `ZOO`, or their name in the library that publishes them.
-        num_bytes: approximate size of the download; 0 for bundled weights.
-        trained_on: the training data, in words.
-        licence: of the weights.
-        miou: as published, 0–1, under the publisher's conventions; None where none is published.
-        measured_on: the data set of `miou`.
-    """
-
-    classes: str | None
-    short: int | None
-    source: str
-    num_bytes: int = 0
-    trained_on: str = ""
+    classes: str | None  # key in `CLASS_SETS`; None where only a backbone is trained
+    short: int | None  # short side in pixels of the images that they expect
+    source: str  # `ZOO`, or their name in the library that publishes them
+    num_bytes: int = 0  # approximate size of the download; 0 for bundled weights
+    trained_on: str = ""  # the training data, in words
     licence: str = ""
-    miou: float | None = None
-    measured_on: str = ""
+    miou: float | None = None  # as published, 0–1, under the publisher's conventions; None where none is published
+    measured_on: str = ""  # the data set of `miou`
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One row of `MODELS`.
+    """One row of `MODELS`. `net` is the library's own module, see `SegModel`."""
 
-    Attributes:
-        name: key in `MODELS`.
-        title: name in figures and tables.
-        family: key in `FAMILIES`.
-        library: the package that `net` comes from.
-        classes: key in `CLASS_SETS`, the classes of its published weights; None where only its backbone is published.
-        build: (num_classes, aux) → `net` with random weights; aux adds an auxiliary head. Needs no network.
-        adapter: the `SegModel` that gives `net` the common form.
-        backbone: path of the part of `net` that is pretrained on ImageNet and can be frozen.
-        has_aux: whether it can have an auxiliary head.
-        divisor: both sides of the input of `net` are multiples of this; the adapter pads and crops.
-        weights: name → `Weights`; the first ones are the default.
-        size: (h, w) of the image for which `gmacs` are counted, with K classes of its row (21 where it has none).
-        params: number of parameters that prediction uses, without an auxiliary head.
-        gmacs: 10⁹ multiply-accumulates (see `cost`); floating-point operations are twice as many.
-    """
-
-    name: str
-    title: str
-    family: str
-    library: str
-    classes: str | None
-    build: Callable[[int, bool], nn.Module]
-    adapter: "type[SegModel]"
-    backbone: str
-    has_aux: bool = False
-    divisor: int = 1
-    weights: Mapping[str, Weights] = field(default_factory=dict)
+    name: str  # key in `MODELS`
+    title: str  # name in figures and tables
+    family: str  # key in `FAMILIES`
+    library: str  # the package that `net` comes from
+    classes: str | None  # key in `CLASS_SETS`: the classes of its weights; None where only its backbone is published
+    build: Callable[[int, bool], nn.Module]  # (num_classes, with an auxiliary head?) → `net` with random weights
+    adapter: "type[SegModel]"  # gives `net` the common form
+    backbone: str  # path of the part of `net` that is pretrained on ImageNet and can be frozen
+    has_aux: bool = False  # whether it can have an auxiliary head
+    divisor: int = 1  # both sides of the input of `net` are multiples of this; the adapter pads and crops
+    weights: Mapping[str, Weights] = field(default_factory=dict)  # by name; the first ones are the default
+    # Counted for an image of this size (h, w) and the classes of the row (21 where it has none), as in `cost`:
     size: tuple[int, int] | None = None
-    params: int | None = None
-    gmacs: float | None = None
+    params: int | None = None  # parameters that prediction uses, so without an auxiliary head
+    gmacs: float | None = None  # 10⁹ multiply-accumulates; floating-point operations are twice as many
 
     @property
     def year(self) -> int | None:

@@ -89,7 +89,7 @@ def test_parts_add_up_to_the_whole(model_of, name):
 @pytest.mark.parametrize("name", BLOCKS)
 def test_the_structure_can_be_drawn_and_described(model_of, name):
     drawn = diagrams.architecture(anatomy.flow(model_of(name), (64, 96), BLOCKS[name]), {"classifier": "head"})
-    assert drawn.alt.startswith("Blocks and what they give")
+    assert drawn.alt.startswith("Blocks and their outputs")
     assert drawn.png().startswith(b"\x89PNG")
 
 
@@ -157,7 +157,7 @@ def test_blocks_can_be_given_something_else():
 
 
 def test_blocks_that_are_not_there(model_of):
-    with pytest.raises(ValueError, match=r"UNet has no block 'decode\.\*'; it begins with encoder, decoder"):
+    with pytest.raises(ValueError, match=r"UNet has no block 'decode\.\*'; its blocks are encoder, decoder"):
         anatomy.flow(model_of("unet_mini"), (32, 32), ["decode.*"])
     with pytest.raises(ValueError, match=r"'encoder\.0\.0' lies inside 'encoder\.0'"):
         anatomy.flow(model_of("unet_mini"), (32, 32), ["encoder.*", "encoder.0.0"])

@@ -425,7 +425,7 @@ def test_wrap(made):
     assert isinstance(model, SegModel)
     assert model.spec.title == "UNet"
     assert torch.equal(model(images), model.net(images))
-    with pytest.raises(ValueError, match="nobody said which part"):
+    with pytest.raises(ValueError, match="the backbone of .* is unknown"):
         model.backbone_parameters()
 
     boxed = wrap(Boxed(), CLASS_SETS["membrane"], title="Boxed", backbone="encoder")

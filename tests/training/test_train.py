@@ -508,7 +508,7 @@ def test_what_cannot_be_trained():
             Recipe(batch=1, size=(32, 48)),
             progress=False,
         )
-    with pytest.raises(ValueError, match="nobody said which part"):
+    with pytest.raises(ValueError, match="the backbone of .* is unknown"):
         fit(wrap(UNet(11, 4), "street"), town(), town("val", 2), Recipe(batch=2, freeze=1), progress=False)
     with pytest.raises(ValueError, match="unknown street class 'pols'"):
         run(Recipe(batch=2, favour=("pols",)))
