@@ -8,7 +8,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from seglab.data.classes import CLASS_SETS
 from seglab.data.toytown import scene as toytown
-from seglab.data.toytown.canvas import Canvas, RandomBits, ellipse, polygon, rectangle
+from seglab.data.toytown.canvas import Canvas, RandomBits
+from seglab.data.toytown.shapes import ellipse, polygon, rectangle
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import mean_iou
 
@@ -147,8 +148,9 @@ def test_paint_blends_colour_and_labels_what_is_half_covered():
     canvas = Canvas((4, 4))
     canvas.paint(rectangle((4, 4), 0.75, 0, 2.5, 4), (1.0, 0.5, 0.0), 7, instance=3)
     np.testing.assert_allclose(canvas.rgb[0, 0], [0.25, 1, 0.5, 0])
-    assert canvas.label[0].tolist() == [0, 7, 7, 0]
-    assert canvas.instance[0].tolist() == [0, 3, 3, 0]
+    label, instance = canvas.labels()
+    assert label[0].tolist() == [0, 7, 7, 0]
+    assert instance[0].tolist() == [0, 3, 3, 0]
 
 
 def test_random_bits_are_the_raw_integers_of_pcg64():

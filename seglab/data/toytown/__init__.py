@@ -1,7 +1,8 @@
 """Toytown: street scenes drawn from a seed, the same on every machine to the last bit.
 
-canvas   random numbers, shapes and anti-aliased painting
-street   classes and colours, the camera, sky and far end
+shapes   anti-aliased shapes
+canvas   random numbers and noise, colours, painting
+street   classes and palettes, the camera, sky and far end
 houses   rows of houses, gardens, fences
 ground   road, pavements, markings, shadow
 cars     cars, vans, buses

@@ -3,8 +3,8 @@
 from functools import partial
 from typing import NamedTuple
 
-from seglab.data.toytown.canvas import DARK, RGB
-from seglab.data.toytown.street import CAR, LAMPLIGHT, PAINTS, Town, shade
+from seglab.data.toytown.canvas import DARK, RGB, shade
+from seglab.data.toytown.street import CAR, LAMPLIGHT, PAINTS, Town
 
 
 class Body(NamedTuple):
@@ -28,7 +28,7 @@ GLASS, RUBBER = (0.22, 0.28, 0.34), (0.10, 0.10, 0.11)
 
 def car(town: Town, x: float, z: float, oncoming: bool) -> None:
     """A car, van or bus: the side that faces the camera, the cabin, the near end with its lights."""
-    number, kind = town.next_number(), town.rng.choice(("saloon", "saloon", "hatchback", "hatchback", "van", "bus"))
+    number, kind = next(town.numbers), town.rng.choice(("saloon", "saloon", "hatchback", "hatchback", "van", "bus"))
     if kind == "bus" and (z < 14 or abs(x) > town.half_road * 0.6):
         kind = "van"
     body, color = BODIES[kind], town.rng.choice(PAINTS)

@@ -9,20 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.data.toytown.canvas import (
-    RGB,
-    Floats,
-    RandomBits,
-    Shape,
-    blend,
-    color_array,
-    coverage,
-    pixel_centres,
-    polygon,
-    stripes,
-    value_noise,
-)  # fmt: skip
-from seglab.data.toytown.street import BUILDING, FACADES, FENCE, LAMPLIGHT, LEAVES, Town, shade
+from seglab.data.toytown.canvas import RGB, RandomBits, blend, color_array, shade, value_noise
+from seglab.data.toytown.shapes import Floats, Shape, coverage, pixel_centres, polygon, stripes
+from seglab.data.toytown.street import BUILDING, FACADES, FENCE, LAMPLIGHT, LEAVES, Town
 
 FENCES: tuple[RGB, ...] = ((0.93, 0.92, 0.88), (0.50, 0.36, 0.26), (0.34, 0.42, 0.36), (0.62, 0.60, 0.58))
 
@@ -55,10 +44,9 @@ def row_of_houses(town: Town, side: int) -> list[House]:
         for span in spans
     ]  # fmt: skip
     edges = sorted((line, line + side * 40))
-    for house in reversed(houses):
-        if house.height:  # the wall that faces the camera
-            color = shade(house.wall, 0.82 if side == town.sun else 0.95)
-            town.block(*edges, 0, house.height, house.near, color, BUILDING)
+    for house in (house for house in reversed(houses) if house.height):  # the walls that face the camera
+        color = shade(house.wall, 0.82 if side == town.sun else 0.95)
+        town.block(*edges, 0, house.height, house.near, color, BUILDING)
     _fronts(town, side, line, houses)
     _gardens(town, side, line, houses)
     return houses
@@ -67,7 +55,7 @@ def row_of_houses(town: Town, side: int) -> list[House]:
 def _fronts(town: Town, side: int, line: float, houses: list[House]) -> None:
     """Paint all fronts of one side; each pixel column shows one distance along the street."""
     columns = pixel_centres(town.size[1]) - town.vanish
-    reach = (line + town.shift) * town.focal  # Z · column
+    reach = (line + town.shift) * town.focal  # Z · column, the same for every point of the wall's foot
     z = reach / np.where(columns * side > 1, columns, np.float32(side))
     edges = np.array([house.near for house in houses] + [houses[-1].far], np.float32)
     visible = np.flatnonzero((columns * side > 1) & (z >= edges[0]) & (z < edges[-1]))
@@ -75,7 +63,7 @@ def _fronts(town: Town, side: int, line: float, houses: list[House]) -> None:
         return
     left = int(visible[0])
     z = z[left : int(visible[-1]) + 1]
-    scale, index = town.focal / z, np.searchsorted(edges, z, side="right") - 1
+    scale, index = town.focal / z, np.searchsorted(edges, z, side="right") - 1  # pixels per metre; house
     tall = np.array([house.height for house in houses], np.float32)[index]
     top = max(int(np.min(town.horizon + (town.eye - tall) * scale)), 0)
     bottom = min(int(np.max(town.horizon + town.eye * scale)) + 2, town.size[0])
@@ -91,15 +79,7 @@ def _fronts(town: Town, side: int, line: float, houses: list[House]) -> None:
 
 def _front_colors(houses: list[House], index: NDArray[np.intp], position: Floats, height: Floats, scale: Floats,
                   along: Floats, stains: Floats, light: float) -> tuple[Floats, Floats]:  # fmt: skip
-    """Colours of the fronts, and the light of lit windows, both float32 (3, rows, columns).
-
-    Args:
-        index, position: the house of each pixel column, and the metres from its near end.
-        height: metres above the ground, (rows, columns).
-        scale, along: pixels per metre vertically, and metres per pixel column.
-        stains: noise in 0–1, (rows, columns).
-        light: brightness of this side of the street.
-    """
+    """Colours of the fronts and light of their windows, (3, rows, columns); positions in metres along the house."""
     tall, storey, bay = np.array([(h.height, h.storey, h.bay) for h in houses], np.float32)[index].T
     wall, trim = np.array([(h.wall, h.trim) for h in houses], np.float32)[index].transpose(1, 2, 0)[:, :, None]
     shop = np.array([house.shop for house in houses])[index]

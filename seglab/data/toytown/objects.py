@@ -1,22 +1,19 @@
-"""The objects on the streets of Toytown: where they stand, and how lamps, bollards, signs, trees and bins are painted.
+"""The objects on the streets of Toytown: their positions, and the painting of lamps, bollards, signs, trees and bins.
 
-Each painting function paints one object at X metres to the right and Z metres ahead, from a few flat shapes.
+A painting function paints one object at X metres to the right and Z metres ahead, from a few flat shapes.
 """
 
 from collections.abc import Callable
 
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.toytown.canvas import DARK
+from seglab.data.toytown.canvas import DARK, shade, tinted
 from seglab.data.toytown.cars import car
 from seglab.data.toytown.people import cyclist, pedestrian
-from seglab.data.toytown.street import LAMPLIGHT, LEAVES, POLE, SIGN, TREE, Town, shade, tinted
+from seglab.data.toytown.street import LAMPLIGHT, LEAVES, POLE, SIGN, TREE, Town
 
 
 def objects(town: Town) -> list[tuple[float, Callable[[], None]]]:
-    """Everything that stands on the street: its distance and the call that paints it.
-
-    All positions are drawn before the first object is painted, so that painting does not change the layout.
-    """
+    """Distance and painting call of each object. All positions are drawn before the first object is painted."""
     rng, half_road = town.rng, town.half_road
     items: list[tuple[float, Callable[[], None]]] = []
 
@@ -41,8 +38,7 @@ def objects(town: Town) -> list[tuple[float, Callable[[], None]]]:
         for _ in range(rng.randint(0, 3)):  # parked cars
             add(rng.uniform(5.5, 38), car, side * (half_road - 1.05), side < 0)
         for _ in range(rng.randint(1, 5)):
-            z = rng.uniform(4.5, 20)
-            add(z, pedestrian, side * (half_road + rng.uniform(0.5, town.pavement[side > 0] - 0.4)))
+            add(rng.uniform(4.5, 20), pedestrian, side * (half_road + rng.uniform(0.5, town.pavement[side > 0] - 0.4)))
         if rng.chance(0.5):
             add(rng.uniform(5, 16), litter_bin, kerb + side * 0.4)
     if half_road > 3.6 and rng.chance(0.75):
@@ -56,10 +52,10 @@ def objects(town: Town) -> list[tuple[float, Callable[[], None]]]:
 
 
 def lamp(town: Town, x: float, z: float, side: int) -> None:
-    tall, half, color = 5.2, max(0.10, 1.2 * z / town.focal) / 2, (0.30, 0.33, 0.35)
+    """A street lamp whose arm reaches over the road."""
+    tall, half, tip, color = 5.2, max(0.10, 1.2 * z / town.focal) / 2, x - side * 1.3, (0.30, 0.33, 0.35)
     town.block(x - half, x + half, 0, tall, z, color, POLE)
     town.block(x - 0.09, x + 0.09, 0, 0.6, z, shade(color, 0.8), POLE)
-    tip = x - side * 1.3
     town.block(min(x, tip), max(x, tip), tall - 0.06, tall + 0.03, z, color, POLE)
     town.block(tip - 0.25, tip + 0.25, tall - 0.18, tall - 0.02, z, (0.86, 0.86, 0.80), POLE, glow=(1.0, 0.95, 0.8))
     town.add_light(tip, tall - 0.2, z, 1.6, LAMPLIGHT)
@@ -67,6 +63,7 @@ def lamp(town: Town, x: float, z: float, side: int) -> None:
 
 
 def bollard(town: Town, x: float, z: float) -> None:
+    """A low post with a light band."""
     half = max(0.12, 1.3 * z / town.focal) / 2
     town.block(x - half, x + half, 0, 0.95, z, (0.25, 0.26, 0.28), POLE)
     town.block(x - half, x + half, 0.7, 0.82, z, (0.90, 0.88, 0.82), POLE)

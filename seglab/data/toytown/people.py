@@ -3,8 +3,9 @@
 from functools import partial
 from math import sqrt
 
-from seglab.data.toytown.canvas import RGB, ellipse
-from seglab.data.toytown.street import BICYCLIST, PAINTS, PEDESTRIAN, Town, shade
+from seglab.data.toytown.canvas import RGB, shade
+from seglab.data.toytown.shapes import Point, ellipse
+from seglab.data.toytown.street import BICYCLIST, PAINTS, PEDESTRIAN, Town
 
 CLOTHES: tuple[RGB, ...] = (
     (0.85, 0.25, 0.22), (0.18, 0.30, 0.55), (0.92, 0.90, 0.84), (0.22, 0.22, 0.26), (0.90, 0.66, 0.20),
@@ -18,7 +19,7 @@ def pedestrian(town: Town, x: float, z: float) -> None:
     """An adult or a child, some with a bag."""
     rng = town.rng
     tall = rng.uniform(1.05, 1.3) if rng.chance(0.15) else rng.uniform(1.55, 1.9)
-    number, k = town.next_number(), tall / 1.75
+    number, k = next(town.numbers), tall / 1.75
     top, bottom = rng.choice(CLOTHES), rng.choice(CLOTHES)
     stride, turn = rng.uniform(0.03, 0.22) * k, rng.choice((-1, 1))
     town.shadow(x, z, 0.32)
@@ -59,7 +60,7 @@ def _figure(town: Town, x: float, z: float, k: float, top: RGB, bottom: RGB, str
 
 def cyclist(town: Town, x: float, z: float) -> None:
     """A person on a bicycle, from the side or from behind."""
-    rng, number = town.rng, town.next_number()
+    rng, number = town.rng, next(town.numbers)
     top, bottom, frame = rng.choice(CLOTHES), rng.choice(CLOTHES), rng.choice(PAINTS)
     town.shadow(x, z, 0.6)
     skin = rng.choice(SKINS)
@@ -72,7 +73,7 @@ def cyclist(town: Town, x: float, z: float) -> None:
     _wheels(town, x, z, number)
     bar = max(0.035, 0.6 / (town.focal / z))
 
-    def tube(start: tuple[float, float], end: tuple[float, float], color: RGB, thick: float = bar) -> None:
+    def tube(start: Point, end: Point, color: RGB, thick: float = bar) -> None:
         """A bar between two points (X, height)."""
         (x0, h0), (x1, h1) = start, end
         dx, dh = x1 - x0, h1 - h0

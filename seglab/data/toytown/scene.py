@@ -1,7 +1,7 @@
 """Toytown: street scenes drawn from a seed, with exact semantic and instance labels.
 
 A scene is a street seen from a bus, painted from far to near. The same seed gives the same street at every size and in
-every weather, to the last bit on every machine (see `canvas`). The labels are CamVid's eleven classes, so that models
+every weather, to the last bit on every machine (see `shapes`). The labels are CamVid's eleven classes, so that models
 and methods can be compared on both data sets.
 """
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from seglab._utils.errors import unknown
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.toytown.canvas import Canvas, Floats, RandomBits, blend, color_array, pixel_centres, value_noise
+from seglab.data.toytown.canvas import Canvas, RandomBits, blend, color_array, value_noise
 from seglab.data.toytown.ground import ground
 from seglab.data.toytown.houses import row_of_houses
 from seglab.data.toytown.objects import objects
+from seglab.data.toytown.shapes import Floats, pixel_centres
 from seglab.data.toytown.street import PAVEMENT, POLE, ROAD, SIGN, Town, far_end, sky
 
 SIZE = (192, 256)
@@ -61,21 +62,13 @@ def scene(seed: int, size: tuple[int, int] = SIZE, weather: str = "clear") -> Sc
     for _, paint in sorted(objects(town), key=lambda item: -item[0]):
         paint()
     noise = RandomBits(seed, 1)
-    rgb = _WEATHER[weather](town, noise)
+    rgb = _LIGHT[weather](town, noise) if weather in _LIGHT else town.canvas.rgb
     image = np.empty((3, *size), np.uint8)
     for channel, tint in enumerate(town.tint):
-        grain = noise.bytes(2, *size)
-        value = np.add(grain[0], grain[1], dtype=np.int16).astype(np.float32)  # triangular noise, 0–510
-        value -= 255
-        value *= town.grain
-        value += rgb[channel] * (tint * 255)
-        value += 0.5
-        image[channel] = np.minimum(np.maximum(value, 0, out=value), 255, out=value)
-    return Scene(image, _with_void(town.canvas.label, RandomBits(seed, 4)), town.canvas.instance)
-
-
-def _clear(town: Town, noise: RandomBits) -> Floats:
-    return town.canvas.rgb
+        grain = np.add(*noise.bytes(2, *size), dtype=np.int16).astype(np.float32) - 255  # triangular distribution
+        image[channel] = np.clip(grain * town.grain + rgb[channel] * (tint * 255) + 0.5, 0, 255)
+    label, instance = town.canvas.labels()
+    return Scene(image, _with_void(label, RandomBits(seed, 4)), instance)
 
 
 def _night(town: Town, noise: RandomBits) -> Floats:
@@ -120,8 +113,7 @@ def _rain(town: Town, noise: RandomBits) -> Floats:
     return rgb
 
 
-_WEATHER: dict[str, Callable[[Town, RandomBits], Floats]]
-_WEATHER = {"clear": _clear, "night": _night, "fog": _fog, "rain": _rain}
+_LIGHT: dict[str, Callable[[Town, RandomBits], Floats]] = {"night": _night, "fog": _fog, "rain": _rain}
 
 
 def _with_void(label: NDArray[np.uint8], rng: RandomBits) -> NDArray[np.uint8]:

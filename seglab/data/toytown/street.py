@@ -4,25 +4,14 @@ The world is flat, in metres (X to the right, Z ahead, heights above the ground)
 """
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from seglab.data.classes import CLASS_SETS
-from seglab.data.toytown.canvas import (
-    DARK,
-    RGB,
-    Canvas,
-    Point,
-    RandomBits,
-    blend,
-    color_array,
-    discs,
-    ellipse,
-    polygon,
-    rectangle,
-    value_noise,
-)  # fmt: skip
+from seglab.data.toytown.canvas import DARK, RGB, Canvas, RandomBits, blend, color_array, shade, tinted, value_noise
+from seglab.data.toytown.shapes import Point, discs, ellipse, polygon, rectangle
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(CLASS_SETS["street"]))
 
@@ -65,7 +54,7 @@ class Town:
         exposure = rng.uniform(0.86, 1.14)
         self.tint = np.array([exposure * rng.uniform(0.93, 1.07) for _ in range(3)], np.float32)
         self.grain = rng.uniform(0.02, 0.05)
-        self.objects = 0
+        self.numbers = count(1)  # of countable objects
         self.lights: list[tuple[float, float, float, RGB]] = []  # x, y, radius in pixels, colour
 
     def project(self, x: float, height: float, z: float) -> Point:
@@ -123,11 +112,6 @@ class Town:
         """Note a light, with its radius in metres; it shines at night only."""
         self.lights.append((*self.project(x, height, z), radius * self.focal / z, color))
 
-    def next_number(self) -> int:
-        """The number of the next countable object."""
-        self.objects += 1
-        return self.objects
-
 
 def sky(town: Town) -> None:
     """Paint a vertical gradient and clouds."""
@@ -158,13 +142,3 @@ def far_end(town: Town) -> None:
         for h in range(3, 3 * int(height / 3), 3):  # a row of windows on each storey
             town.block(x + 1, x + width - 1, h, h + 1.4, z, shade(wall, 0.72), BUILDING, glow=glow)
         x += width
-
-
-def shade(color: RGB, light: float) -> RGB:
-    """A colour under more or less light."""
-    return tuple(min(c * light, 1.0) for c in color)  # type: ignore[return-value]
-
-
-def tinted(color: RGB, other: RGB, fraction: float) -> RGB:
-    """A colour mixed with a fraction of another."""
-    return tuple(c + (o - c) * fraction for c, o in zip(color, other, strict=True))  # type: ignore[return-value]
