@@ -1,11 +1,11 @@
-"""From scores to masks, and from masks to pictures.
+"""From scores to masks, and from masks to images.
 
-Torch tensors, NumPy arrays and TensorFlow tensors go in and come out as what they were; channels may lie anywhere.
-Masks hold class indices as uint8; 255 is void.
+Each function takes torch tensors, NumPy arrays or TensorFlow tensors and returns the same kind. A mask (label map)
+is an integer array (H, W) or (B, H, W) of class indices 0–253; 255 is void. Masks made here are uint8.
 
-argmax    scores → mask, exact at any size
-painting  mask → colours, overlays, outlines
-arrays    torch, NumPy and TensorFlow, in and out
+argmax    scores → mask at any size; one class of a mask
+painting  mask → colours, overlay, outlines
+arrays    conversion between torch, NumPy and TensorFlow
 """
 
 from seglab.data.translation import translation_table

@@ -1,4 +1,4 @@
-"""From scores to masks: the argmax at any size, exactly as interpolate-then-argmax."""
+"""From scores to masks: the argmax at any size, pixel for pixel the result of interpolation followed by argmax."""
 
 from typing import Any
 
@@ -11,96 +11,105 @@ from seglab.masks.arrays import Array, as_torch, like
 
 
 def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = None) -> Array:
-    """The most likely class of each pixel; of equal scores the first class wins.
+    """The class with the highest score at each pixel; of equal scores, the class with the lowest index.
+
+    With `size`, the mask equals the argmax of the bilinearly interpolated scores (`align_corners=False`). A CPU
+    computes it in a fraction of the time and memory that interpolating all scores takes. Where the two highest
+    scores agree to the last bit, torch's own result can depend on the processor, the number of threads and the
+    size; `to_mask` then gives the result of torch's general CPU kernel.
 
     Args:
-        scores: float (B, K, H, W) with `channel_dim=1`, (B, H, W, K) with `channel_dim=-1`, or without
-            the batch: (K, H, W) with `channel_dim=0`, (H, W, K) with `channel_dim=-1`.
-        size: (H, W) of the mask. The answer is the one of interpolating the scores (bilinear,
-            `align_corners=False`) and then taking the argmax, pixel for pixel, at a fraction of its time
-            and memory. (Where two classes agree to the last bit, torch's own answer can depend on the
-            processor, the threads and the size; the one of its general kernel is given.)
+        scores: float, of torch, NumPy or TensorFlow: (B, K, H, W), (B, H, W, K), (K, H, W) or (H, W, K) for
+            2 ≤ K ≤ 254 classes. Half precision is interpolated in float32.
+        channel_dim: dimension of the K classes: 1 for (B, K, H, W), 0 for (K, H, W), -1 for channels last.
+        size: (H, W) of the mask; by default the size of the scores.
 
     Returns:
-        uint8 (B, H, W) or (H, W), of the kind and on the device that the scores were.
+        uint8 (B, H, W) or (H, W), values 0 … K − 1; the kind and device of `scores`.
 
     Raises:
-        ValueError: fewer than two or more than 254 classes, NaN or infinite scores, a wrong number of
-            dimensions.
+        ValueError: scores with another number of dimensions, not of floats, with NaN or infinite values, or with
+            fewer than 2 or more than 254 classes; `channel_dim` is not a dimension, or is the batch.
 
     >>> to_mask(np.array([[[0.1, 0.9]], [[0.8, 0.2]]]), channel_dim=0)
     array([[1, 0]], dtype=uint8)
     """
     t = as_torch(scores)
+    shape = tuple(t.shape)
     if t.ndim not in (3, 4):
-        raise ValueError(
-            f"scores have shape {tuple(t.shape)}; expected (B, K, H, W), (B, H, W, K) or one image of these"
-        )
+        raise ValueError(f"scores have shape {shape}; expected (B, K, H, W), (B, H, W, K) or one image of these")
     if not -t.ndim <= channel_dim < t.ndim:
-        raise ValueError(f"channel_dim={channel_dim} for scores of shape {tuple(t.shape)}")
+        raise ValueError(f"channel_dim={channel_dim} for scores of shape {shape}; use 1, or -1 for channels last")
     if t.ndim == 4 and channel_dim in (0, -4):
-        raise ValueError("channel_dim=0 is the batch of scores with four dimensions; use 1 (or -1 for channels last)")
+        raise ValueError("channel_dim=0 is the batch of scores with four dimensions; use 1, or -1 for channels last")
     if not t.is_floating_point():
         raise ValueError(f"scores are {t.dtype}; expected floats. Is this a mask already?")
     t = t.movedim(channel_dim, -3)
     if not 2 <= t.shape[-3] <= 254:
         remedy = "with one channel, threshold it instead: scores.sigmoid() > 0.5" if t.shape[-3] == 1 else (
-            f"is dimension {channel_dim} really the one of the classes?")  # fmt: skip
-        raise ValueError(f"scores of shape {tuple(scores.shape)} have {t.shape[-3]} channels; {remedy}")
+            f"expected 2 to 254; is dimension {channel_dim} really the one of the classes?")  # fmt: skip
+        raise ValueError(f"scores of shape {shape} have {t.shape[-3]} channels; {remedy}")
     if not torch.isfinite(t).all():
-        raise ValueError("scores contain NaN or infinite values; an argmax of them would mean nothing")
+        raise ValueError("scores contain NaN or infinite values, so their argmax is undefined; check model and input")
     if size is None or tuple(size) == tuple(t.shape[-2:]):
-        mask = t.argmax(-3).to(torch.uint8)
-    elif t.device.type == "cpu":
-        maps = t.detach().float().reshape(-1, *t.shape[-3:])
-        mask = torch.from_numpy(np.stack([_argmax_at(m.numpy(), size) for m in maps])).reshape(*t.shape[:-3], *size)
-    else:  # an accelerator interpolates faster than it could decide where it need not
-        maps = t.float().reshape(-1, *t.shape[-3:])
-        mask = F.interpolate(maps, size, mode="bilinear").argmax(1).to(torch.uint8).reshape(*t.shape[:-3], *size)
-    return like(mask, scores)
+        return like(t.argmax(-3).to(torch.uint8), scores)
+    batch = t.detach().float().reshape(-1, *t.shape[-3:])
+    if t.device.type == "cpu":
+        mask = torch.from_numpy(np.stack([_argmax_at(s.numpy(), size) for s in batch]))
+    else:  # an accelerator interpolates everything faster than it finds out where this is unnecessary
+        mask = F.interpolate(batch, size, mode="bilinear").argmax(1).to(torch.uint8)
+    return like(mask.reshape(*t.shape[:-3], *size), scores)
 
 
 def binary_mask(mask: Array, class_index: int) -> Array:
-    """Where a mask shows one class: uint8 of the mask's shape and kind, 1 there and 0 elsewhere."""
+    """The pixels of one class as a binary mask: uint8 of the mask's shape and kind, 1 for the class and 0 elsewhere.
+
+    Args:
+        mask: integer, any shape, of torch, NumPy or TensorFlow.
+        class_index: 0–254, or 255 for void.
+
+    Raises:
+        ValueError: `class_index` is outside 0–255.
+    """
     if not 0 <= class_index <= 255:
-        raise ValueError(f"class_index={class_index}; class indices are 0 to 254, void is 255")
+        raise ValueError(f"class_index={class_index}; expected a class index, 0 to 254, or 255 for void")
     return like((as_torch(mask) == class_index).to(torch.uint8), mask)
 
 
 def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Argmax of (K, h, w) scores interpolated to `size`, without interpolating what cannot matter.
+    """Argmax of scores (K, h, w) interpolated to `size`; interpolates only where the corners of a cell leave it open.
 
-    A pixel lies in a cell between four scores of each class and gets a convex combination of them. So a
-    class that wins at all four corners wins in the whole cell: only the cells along boundaries need
-    interpolating, and there only the classes that are somewhere in the cell as high as another is
-    everywhere. Works through one row of cells at a time. Where two classes come within rounding of each
-    other, torch's own rounding decides.
+    An output pixel lies in a cell between four neighbouring scores; its score is a convex combination of these. A
+    class that wins at all four corners therefore wins in the whole cell. Only the other cells, along boundaries, are
+    interpolated, and of their classes only those whose highest corner reaches the lowest corner of every other class.
+    The loop takes one row of cells at a time. Where the two best classes differ by no more than rounding errors, the
+    scores are computed once more with torch's own rounding.
     """
     _, height, width = scores.shape
-    (i, down), (j, right) = _cells(height, size[0]), _cells(width, size[1])
-    low = scores.argmax(0).astype(np.uint8)
-    mask = low[:, j][i]
+    (cell_y, weight_y), (cell_x, weight_x) = _cells(height, size[0]), _cells(width, size[1])
+    scores = np.pad(scores, ((0, 0), (0, 1), (0, 1)), "edge")  # the last cells lie between equal scores
+    coarse = scores.argmax(0).astype(np.uint8)
+    mask = coarse[:, cell_x][cell_y]
 
-    top_scores = scores.max(0)
-    tie = np.float32(8 * np.finfo(np.float32).eps) * np.abs(scores).max()
-    drawn = np.count_nonzero(scores >= top_scores - tie, axis=0) > 1  # (h, w)
-    beside = [(0, 1), (1, 0), (1, 1)]
-    corners = [scores, *(_shifted(scores, *by) for by in beside)]
-    highest, lowest = np.maximum.reduce(corners), np.minimum.reduce(corners)
-    contends = highest >= lowest.max(0)  # (K, h, w): may win somewhere in the cell
-    mixed = np.logical_or.reduce([drawn, *((_shifted(low, *by) != low) | _shifted(drawn, *by) for by in beside)])
+    def corners(values: NDArray[Any]) -> NDArray[Any]:
+        return np.stack([values[..., y : y + height, x : x + width] for y in (0, 1) for x in (0, 1)])
 
-    first_pixel = np.searchsorted(i, np.arange(height + 1))
+    four = corners(scores)  # (4, K, h, w)
+    possible = four.max(0) >= four.min(0).max(0)  # (K, h, w): the class can win somewhere in the cell
+    tolerance = np.float32(8 * np.finfo(np.float32).eps) * np.abs(scores).max()
+    tied = np.count_nonzero(scores >= scores.max(0) - tolerance, axis=0) > 1
+    mixed = (corners(tied) | (corners(coarse) != coarse[:-1, :-1])).any(0)  # (h, w): interpolation decides
+
+    first_pixel = np.searchsorted(cell_y, np.arange(height + 1))
     for row in np.flatnonzero(mixed.any(1)):
-        strip = mask[first_pixel[row] : first_pixel[row + 1]]
-        v = down[first_pixel[row] : first_pixel[row + 1], None]
-        chosen = mixed[row][j]
-        x = np.flatnonzero(chosen)  # the pixel columns that need a closer look
+        pixel_rows = slice(first_pixel[row], first_pixel[row + 1])
+        strip, v = mask[pixel_rows], weight_y[pixel_rows, None]
+        x = np.flatnonzero(mixed[row][cell_x])  # pixel columns in mixed cells
         if strip.size == 0 or len(x) == 0:
             continue
-        classes = np.flatnonzero(contends[:, row, mixed[row]].any(1))
-        u, sides, rows = right[x], (j[x], np.minimum(j[x] + 1, width - 1)), (row, min(row + 1, height - 1))
-        a, b, c, d = (scores[classes, r][:, side] for r in rows for side in sides)  # (C, n): the four corners
+        classes = np.flatnonzero(possible[:, row, mixed[row]].any(1))
+        u, left = weight_x[x], cell_x[x]
+        a, b, c, d = (scores[classes, y][:, side] for y in (row, row + 1) for side in (left, left + 1))
         best = np.full((len(strip), len(x)), -np.inf, np.float32)
         second, winner = best.copy(), np.zeros(best.shape, np.uint8)
         for k, upper, lower in zip(classes, a * (1 - u) + b * u, c * (1 - u) + d * u, strict=True):
@@ -108,23 +117,21 @@ def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
             np.copyto(winner, np.uint8(k), where=score > best)
             np.maximum(second, np.minimum(score, best), out=second)
             np.maximum(best, score, out=best)
-        unsure = best - second <= tie
-        if unsure.any():
-            py, px = np.nonzero(unsure)
-            exact = _as_torch_rounds(a[:, px], b[:, px], c[:, px], d[:, px], u[px], v[py, 0])
+        py, px = np.nonzero(best - second <= tolerance)
+        if len(py):
+            exact = _bilinear_as_torch(a[:, px], b[:, px], c[:, px], d[:, px], u[px], v[py, 0])
             winner[py, px] = classes[exact.argmax(0)]
-        for start, stop, at in _runs(chosen):
-            strip[:, start:stop] = winner[:, at : at + stop - start]
+        strip[:, x] = winner
     return mask
 
 
-def _as_torch_rounds(
+def _bilinear_as_torch(
     a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], d: NDArray[Any], u: NDArray[Any], v: NDArray[Any]
 ) -> NDArray[np.float32]:
-    """Bilinear between a b (above) and c d (below) with the very rounding of torch's CPU kernel.
+    """Bilinear interpolation between a, b (above) and c, d (below), rounded exactly as by torch's CPU kernel.
 
-    It computes x · w₀ + (y · w₁) with a fused multiply-add, across and then down. A product of two
-    float32 is exact in float64, so that is where a fused step can be had.
+    The kernel computes x · w₀ + (y · w₁) with a fused multiply-add, first across and then down. In float64 a product
+    of two float32 is exact, which reproduces the fused step.
     """
 
     def between(x: NDArray[Any], y: NDArray[Any], w: NDArray[Any]) -> NDArray[np.float32]:
@@ -134,29 +141,11 @@ def _as_torch_rounds(
 
 
 def _cells(cells: int, pixels: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """For each pixel along a side: its cell, and how far into it the pixel's centre lies (0–1).
+    """For each pixel along a side: the index of its cell, and the position of its centre in the cell (0–1).
 
-    The float32 arithmetic of torch's `interpolate` with `align_corners=False`, so that the weights agree
-    to the last bit.
+    Uses the float32 arithmetic of torch's `interpolate` (`align_corners=False`), so the weights agree to the last bit.
     """
     centre = (np.arange(pixels, dtype=np.float32) + np.float32(0.5)) * np.float32(cells / pixels) - np.float32(0.5)
     centre = np.maximum(centre, 0)
     cell = np.minimum(centre.astype(np.intp), cells - 1)
     return cell, centre - cell.astype(np.float32)
-
-
-def _shifted(maps: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
-    """(…, h, w) moved up and to the left by 0 or 1; the last row or column stays as its own neighbour."""
-    if rows:
-        maps = np.concatenate([maps[..., 1:, :], maps[..., -1:, :]], -2)
-    if columns:
-        maps = np.concatenate([maps[..., 1:], maps[..., -1:]], -1)
-    return maps
-
-
-def _runs(chosen: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """Start and stop of each run of True, and how many True come before it."""
-    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
-    starts, stops = edges[::2], edges[1::2]
-    before = np.cumsum(stops - starts) - (stops - starts)
-    return list(zip(starts.tolist(), stops.tolist(), before.tolist(), strict=True))

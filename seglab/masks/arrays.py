@@ -1,4 +1,4 @@
-"""Conversion between torch, NumPy and TensorFlow: what goes in comes out as the same kind."""
+"""Arrays of torch, NumPy and TensorFlow: the functions of `masks` return the kind of array that they are given."""
 
 from typing import Any
 
@@ -10,17 +10,15 @@ Array = Any  # torch.Tensor, numpy.ndarray or tensorflow.Tensor
 
 
 def as_torch(array: Array) -> Tensor:
-    """Any of the three kinds as a torch tensor, without a copy where that is possible."""
+    """The same values as a torch tensor: without a copy, unless `array` is read-only or no copy-free way exists."""
     if isinstance(array, Tensor):
         return array
-    if not isinstance(array, np.ndarray):
-        array = array.numpy() if hasattr(array, "numpy") else np.asarray(array)
-    array = np.asarray(array)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    values = np.asarray(array.numpy() if hasattr(array, "numpy") else array)
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
 
 
 def like(result: Tensor, given: Array) -> Array:
-    """A result as the kind of array that was given."""
+    """`result` as the kind of array that `given` is; a torch tensor moves to the device of `given`."""
     if isinstance(given, Tensor):
         return result.to(given.device)
     if type(given).__module__.startswith("tensorflow"):

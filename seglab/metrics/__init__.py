@@ -1,10 +1,10 @@
 """From pixels to counts, from counts to measures, from measures to comparisons.
 
-confusion    label maps → counts; rows are targets, columns predictions
-measures     counts → IoU, Dice, precision, recall, and every convention of averaging
+confusion    label maps → confusion matrix; rows are targets, columns predictions
+measures     counts → IoU, Dice, precision, recall, accuracy, and the conventions of averaging
 boundary     boundary IoU
 calibration  confidence against accuracy
-bootstrap    intervals by resampling images
+bootstrap    confidence intervals by resampling images
 comparison   several models on the same images
 """
 
@@ -30,28 +30,8 @@ from seglab.metrics.measures import (
 )
 
 __all__ = [
-    "BINS",
-    "FIXED_POINT",
-    "Absent",
-    "Counts",
-    "Score",
-    "boundary_counts",
-    "boundary_iou_per_class",
-    "calibration_counts",
-    "confusion_matrix",
-    "conventions",
-    "conventions_of",
-    "dice_per_class",
-    "expected_calibration_error",
-    "iou",
-    "iou_of_image",
-    "iou_per_class",
-    "mean_iou",
-    "mean_iou_per_batch",
-    "mean_iou_per_image",
-    "pair_counts",
-    "parts",
-    "pixel_accuracy",
-    "precision_per_class",
-    "recall_per_class",
-]
+    "BINS", "FIXED_POINT", "Absent", "Counts", "Score", "boundary_counts", "boundary_iou_per_class",
+    "calibration_counts", "confusion_matrix", "conventions", "conventions_of", "dice_per_class",
+    "expected_calibration_error", "iou", "iou_of_image", "iou_per_class", "mean_iou", "mean_iou_per_batch",
+    "mean_iou_per_image", "pair_counts", "parts", "pixel_accuracy", "precision_per_class", "recall_per_class",
+]  # fmt: skip

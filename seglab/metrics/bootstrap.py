@@ -1,14 +1,9 @@
-"""How far a number would move with other images: the bootstrap, on counts.
+"""The bootstrap on counts: how much an IoU would vary with other images (Efron & Tibshirani 1993).
 
-Images are drawn again with replacement; or groups of images where some were recorded together, since two frames of one
-drive say less than two drives. All models get the same draws, so that what is hard for all of them drops out of a
-difference. Every draw sums counts and divides then: a ratio of sums over a fixed set of classes, as the number itself
-(Efron & Tibshirani 1993).
-
-With n things to draw from, n − 1 are drawn: n of them would make the spread too small by the factor (n − 1) / n, which
-hardly matters for a thousand images, and much for three seeds or two drives (Rao & Wu 1988).
-
-`parts` are counts (…, G, K, 3), for each group and class, see `metrics.parts`.
+Groups of images are resampled with replacement: images recorded together, such as frames of one drive, are dependent
+and form a group. All models share the resamples (a paired comparison), so what is hard for all of them cancels in a
+difference. Each resample sums counts before it divides, like the IoU of the data set itself. From n groups, n − 1 are
+drawn (Rao & Wu 1988); with n draws the variance would be too small by the factor (n − 1) / n: much for few groups.
 """
 
 from collections.abc import Sequence
@@ -22,22 +17,20 @@ from seglab.metrics.confusion import Counts
 from seglab.metrics.measures import iou
 
 Floats = NDArray[np.float64]
-
-LEVEL = 0.95
-RESAMPLES = 1000
-FEW = 10  # groups, or images that show a class: what a spread can hardly be told from
+LEVEL, RESAMPLES = 0.95, 1000  # confidence level, number of resamples
+FEW = 10  # with fewer groups, or fewer images that show a class, a spread cannot be estimated reliably
 
 
 def draws(count: int, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
-    """How often each of `count` things is drawn in each resample: (resamples, count), rows sum to `count` − 1.
+    """How often each of `count` groups is drawn in each resample: (resamples, count), rows sum to `count` − 1.
 
-    The same numbers on every machine and with every version of NumPy: they come from raw bits.
+    The numbers are computed from raw bits, so they are the same on every machine and with every version of NumPy.
 
     Raises:
-        ValueError: fewer than two things to draw from, or no resample.
+        ValueError: fewer than two groups to draw from, or no resample.
     """
     if count < 2 or resamples < 1:
-        raise ValueError(f"{resamples} resamples of {count}; expected at least one, of at least two things")
+        raise ValueError(f"{resamples} resamples of {count} groups; expected one or more, of at least two groups")
     bits = np.random.PCG64(seed).random_raw(resamples * (count - 1))
     which = (bits % count).astype(np.int64).reshape(resamples, count - 1)
     index = which + count * np.arange(resamples)[:, None]
@@ -45,77 +38,75 @@ def draws(count: int, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
 
 
 def resampled_iou(parts: Counts, weights: Floats) -> Floats:
-    """IoU of each class in each resample: (…, G, K, 3) parts and (R, G) weights → (…, R, K).
+    """IoU of each class in each resample, from (…, G, K, 3) `metrics.parts` and (R, G) `draws`: (…, R, K), 0–1.
 
-    The sums are of integers below 2⁵³ and so exact. Where a draw holds nothing of a class, the class keeps the value
-    that it has over all images: the set of classes stays what it is.
+    Sums are of integers below 2⁵³, so float64 is exact. A class absent from a resample keeps its IoU over all images,
+    so that every resample averages the same classes; the result is NaN only for classes absent from all images.
     """
     *models, groups, classes, _ = parts.shape
     flat = parts.reshape(*models, groups, classes * 3).astype(np.float64)
-    drawn = iou((weights @ flat).reshape(*models, len(weights), classes, 3))
-    return np.where(np.isnan(drawn), iou(parts.sum(axis=-3))[..., None, :], drawn)
+    resampled = iou((weights @ flat).reshape(*models, len(weights), classes, 3))
+    return np.where(np.isnan(resampled), iou(parts.sum(axis=-3))[..., None, :], resampled)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, and how it moves: an IoU, a mean of them, or a difference of two models.
+    """An IoU, a mean of IoUs, or a difference of two models, with its values in the resamples.
 
     Attributes:
-        seeds: for each model in it, (S,) what each of its trainings gives.
-        drawn: (R,) what it is in each resample.
-        groups: how many groups of images it rests on.
+        seeds: for each model involved, its value for each of S training seeds, (S,); negative for a subtracted model.
+        resampled: (R,) the value in each resample.
+        groups: number of groups of images behind the value.
     """
 
     seeds: tuple[Floats, ...]
-    drawn: Floats
+    resampled: Floats
     groups: int
 
     @property
     def value(self) -> float:
-        """The number itself: the mean over the trainings."""
+        """The estimate: the mean over training seeds."""
         return float(sum(seeds.mean() for seeds in self.seeds))
 
     def __sub__(self, other: "Estimate") -> "Estimate":
-        """The difference of two numbers on the same draws."""
+        """The paired difference: both sides are taken from the same resamples."""
         seeds = *self.seeds, *(-theirs for theirs in other.seeds)
-        return Estimate(seeds, self.drawn - other.drawn, min(self.groups, other.groups))
+        return Estimate(seeds, self.resampled - other.resampled, min(self.groups, other.groups))
 
     @property
     def flips(self) -> float:
-        """The share of resamples with the other sign; 0 itself counts half."""
-        against = self.drawn < 0 if self.value > 0 else self.drawn > 0
-        return float(np.mean(against + 0.5 * (self.drawn == 0)))
+        """Fraction of resamples whose sign is opposite to that of the value; a value of 0 counts half."""
+        against = self.resampled < 0 if self.value > 0 else self.resampled > 0
+        return float(np.mean(against + 0.5 * (self.resampled == 0)))
 
     @property
-    def freedom(self) -> float:
-        """Degrees of freedom of its variance, whose sources are images and seeds (Satterthwaite 1946)."""
-        total = float(self.drawn.var(ddof=1))
+    def degrees_of_freedom(self) -> float:
+        """Effective degrees of freedom of the variance, whose sources are images and seeds (Satterthwaite 1946)."""
         sources = [(float(seeds.var(ddof=1)) / len(seeds), len(seeds) - 1) for seeds in self.seeds if len(seeds) > 1]
-        images = max(total - sum(variance for variance, _ in sources), 0.0)
-        sources.append((images, self.groups - 1))
-        weighed = sum(variance**2 / freedom for variance, freedom in sources)
-        return sum(variance for variance, _ in sources) ** 2 / weighed if weighed else float(self.groups - 1)
+        of_seeds = sum(variance for variance, _ in sources)
+        sources.append((max(float(self.resampled.var(ddof=1)) - of_seeds, 0.0), self.groups - 1))  # images: the rest
+        weighted = sum(variance**2 / degrees for variance, degrees in sources)
+        return sum(variance for variance, _ in sources) ** 2 / weighted if weighted else float(self.groups - 1)
 
 
 def intervals(estimates: Sequence[Estimate], level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Intervals for several numbers that hold all at once with probability `level`: the max-T method.
+    """Simultaneous confidence intervals: with probability `level`, all of them contain their true values.
 
-    Each number is measured in its own standard error. The intervals are as many of these wide as the largest deviation
-    among all numbers stays within in `level` of the resamples (Westfall & Young 1993; Hothorn, Bretz & Westfall 2008).
-
-    That many are for normal numbers; Student's t says how many it takes where the standard error itself is uncertain,
-    and one number never gets fewer than t gives it: few groups have too short intervals otherwise (Hesterberg 2015).
-    A handful of groups cannot show how rare the largest deviation is, either: Bonferroni's bound stands in for it.
+    The max-T method (Westfall & Young 1993; Hothorn, Bretz & Westfall 2008): each deviation of a resample is divided by
+    the standard error of its estimate; every interval has the same half-width in standard errors, the `level` quantile
+    of the largest absolute deviation over all estimates. This quantile is too small for few groups (Hesterberg 2015).
+    So Student's t with the same tail probability replaces it; it is at least the half-width of a single t interval
+    and, below `FEW` − 1 degrees of freedom, at least that of Bonferroni's correction.
 
     Returns:
-        Low and high ends, (P,) each, for P numbers.
+        Lower and upper ends, (P,) each, for P estimates.
     """
-    values, freedom = np.array([[e.value, e.freedom] for e in estimates]).T
-    drawn = np.stack([estimate.drawn for estimate in estimates], axis=1)
-    error = drawn.std(axis=0, ddof=1)
-    deviation = np.abs(drawn - values)
+    values, degrees = np.array([[e.value, e.degrees_of_freedom] for e in estimates]).T
+    resampled = np.stack([estimate.resampled for estimate in estimates], axis=1)
+    error = resampled.std(axis=0, ddof=1)
+    deviation = np.abs(resampled - values)
     largest = np.divide(deviation, error, out=np.zeros_like(deviation), where=error > 0).max(axis=1)
     tail = (1 - level) / 2
-    beyond = np.minimum(ndtr(-np.quantile(largest, level)), np.where(freedom < FEW - 1, tail / len(estimates), tail))
-    reach = error * -stdtrit(freedom, beyond)
-    return values - reach, values + reach
+    beyond = np.minimum(ndtr(-np.quantile(largest, level)), np.where(degrees < FEW - 1, tail / len(estimates), tail))
+    half_width = error * -stdtrit(degrees, beyond)
+    return values - half_width, values + half_width

@@ -1,0 +1,100 @@
+"""Scores to masks: by hand, in three frameworks and both layouts, and equal to interpolation followed by argmax."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seglab.data.toytown import scene as toytown
+from seglab.masks.argmax import binary_mask, to_mask
+
+
+def blurred_scores(seed: int, size: tuple[int, int], classes: int = 11) -> torch.Tensor:
+    """Scores similar to a trained model's: the label map of a scene, downsampled and blurred. (1, K, h, w)."""
+    target = torch.from_numpy(toytown.scene(seed).target).long().clamp(max=classes - 1)
+    one_hot = F.one_hot(target, classes).permute(2, 0, 1)[None].float()
+    fractions = F.avg_pool2d(F.interpolate(one_hot, size, mode="area"), 3, 1, 1)
+    noise = torch.randn(1, classes, *size, generator=torch.Generator().manual_seed(seed))
+    return (fractions + 0.01).log() + 0.05 * noise
+
+
+def test_argmax_by_hand():
+    scores = torch.tensor([[[1.0, 5.0], [2.0, 2.0]], [[3.0, 4.0], [2.0, 9.0]]])  # (K, H, W)
+    assert to_mask(scores, channel_dim=0).tolist() == [[1, 0], [0, 1]]  # of equal scores, the first class
+
+
+def test_layouts_and_frameworks_agree(tf):
+    scores = blurred_scores(3, (24, 32)).repeat(2, 1, 1, 1)
+    scores[1] = scores[1].flip(-1)
+    expected = scores.argmax(1).to(torch.uint8)
+    last = scores.permute(0, 2, 3, 1).contiguous()
+    for size, answer in ((None, expected), ((96, 128), F.interpolate(scores, (96, 128), mode="bilinear").argmax(1))):
+        assert torch.equal(to_mask(scores, size=size), answer.to(torch.uint8))
+        assert torch.equal(to_mask(last, channel_dim=-1, size=size), answer.to(torch.uint8))
+        from_numpy = to_mask(last.numpy(), channel_dim=-1, size=size)
+        assert isinstance(from_numpy, np.ndarray)
+        assert (from_numpy == answer.numpy()).all()
+        from_tf = to_mask(tf.constant(last.numpy()), channel_dim=3, size=size)
+        assert tf.is_tensor(from_tf)
+        assert from_tf.dtype == tf.uint8
+        assert (from_tf.numpy() == answer.numpy()).all()
+
+
+@pytest.mark.parametrize("grid", [(24, 32), (12, 16), (48, 64), (7, 5)])
+@pytest.mark.parametrize("size", [(192, 256), (191, 257), (360, 480), (13, 17)])
+def test_mask_at_size_equals_interpolation_then_argmax(grid, size):
+    for seed in range(3):
+        scores = blurred_scores(seed, grid)
+        expected = F.interpolate(scores, size, mode="bilinear", align_corners=False).argmax(1)
+        assert torch.equal(to_mask(scores, size=size), expected.to(torch.uint8))
+
+
+@settings(max_examples=150)
+@given(
+    classes=st.integers(2, 7),
+    grid=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=st.integers(0, 2**31),
+)
+def test_mask_at_size_for_random_scores(classes, grid, size, seed):
+    """Noise is the hardest case: nearly every cell is mixed. Integer scores make ties at the corners common."""
+    scores = torch.randint(-3, 4, (2, classes, *grid), generator=torch.Generator().manual_seed(seed)).float()
+    full = F.interpolate(scores, size, mode="bilinear", align_corners=False)
+    mask, expected = to_mask(scores, size=size), full.argmax(1)
+    different = mask != expected
+    if different.any():  # then only where the two scores agree within rounding
+        chosen = full.gather(1, mask.long()[:, None])[:, 0]
+        assert (full.amax(1) - chosen)[different].abs().max() < 1e-5
+
+
+def test_half_precision_scores_are_interpolated_in_float32():
+    scores = blurred_scores(1, (24, 32)).to(torch.bfloat16)
+    expected = F.interpolate(scores.float(), (96, 128), mode="bilinear").argmax(1)
+    assert torch.equal(to_mask(scores, size=(96, 128)), expected.to(torch.uint8))
+
+
+@pytest.mark.parametrize(("scores", "arguments", "message"), [
+    (torch.zeros(2, 1, 4, 4), {}, r"1 channels.*sigmoid"),
+    (torch.zeros(2, 300, 4, 4), {}, "300 channels.*really the one of the classes"),
+    (torch.zeros(4, 4), {}, "expected .B, K, H, W."),
+    (torch.zeros(2, 3, 4, 4), {"channel_dim": 0}, "the batch"),
+    (torch.zeros(2, 3, 4, 4), {"channel_dim": 7}, "channel_dim=7"),
+    (torch.zeros(2, 3, 4, 4, dtype=torch.int64), {}, "expected floats"),
+    (torch.full((1, 3, 4, 4), float("nan")), {}, "NaN"),
+    (torch.full((1, 3, 4, 4), float("inf")), {"size": (8, 8)}, "infinite"),
+])  # fmt: skip
+def test_invalid_scores_raise(scores, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        to_mask(scores, **arguments)
+
+
+def test_binary_mask_keeps_shape_and_kind(tf):
+    mask = np.array([[[0, 2], [2, 255]]], np.uint8)
+    expected = [[[0, 1], [1, 0]]]
+    assert binary_mask(mask, 2).tolist() == expected
+    assert binary_mask(torch.from_numpy(mask), 2).tolist() == expected
+    assert binary_mask(tf.constant(mask), 2).numpy().tolist() == expected
+    with pytest.raises(ValueError, match="class_index=300"):
+        binary_mask(mask, 300)
