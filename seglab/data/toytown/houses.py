@@ -43,10 +43,10 @@ def row_of_houses(town: Town, side: int) -> list[House]:
               rng.uniform(2.7, 3.4))
         for span in spans
     ]  # fmt: skip
-    edges = sorted((line, line + side * 40))
+    left, right = min(line, line + side * 40), max(line, line + side * 40)
     for house in (house for house in reversed(houses) if house.height):  # the walls that face the camera
         color = shade(house.wall, 0.82 if side == town.sun else 0.95)
-        town.block(*edges, 0, house.height, house.near, color, BUILDING)
+        town.block(left, right, 0, house.height, house.near, color, BUILDING)
     _fronts(town, side, line, houses)
     _gardens(town, side, line, houses)
     return houses
