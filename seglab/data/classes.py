@@ -1,7 +1,7 @@
-"""Class sets: what a model or a data set can name, in which colour, and how sets translate.
+"""Class sets: the classes of a model or a data set, with their names and colours.
 
-A label map is an array of class indices. A `ClassSet` is the key to it: index → name → colour. Index
-255 is void everywhere inside seglab: a pixel that nobody labelled and that no measure counts.
+A label map is an array of class indices, and a `ClassSet` maps index → name → colour. Index 255 is void everywhere
+inside seglab: a pixel without a label, which no metric counts.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -23,13 +23,16 @@ class ClassSet:
     """The classes of a label map, in the order of their indices.
 
     Attributes:
-        name: key in `CLASS_SETS`.
-        names: K class names, unique; their position is their index.
-        colors: K colours, RGB 0–255. Fixed: a class has one colour in every figure.
-        background: index of the class that means "none of the others", where the set has one.
+        name: key in `CLASS_SETS`, or a name of your own.
+        names: K unique class names; the position of a name is its index.
+        colors: K colours, RGB 0–255, the same in every figure.
+        background: index of the class "none of the others", where the set has one.
         things: names of the countable classes; the others are stuff (Kirillov et al. 2019).
         void_color: colour of index 255.
-        hatches: K stripe patterns (`palette.hatch`), all 0 unless colours alone do not suffice.
+        hatches: K stripe patterns (see `palette.hatch`); empty where colours suffice.
+
+    Raises:
+        ValueError: a name occurs twice, the numbers of names and colours differ, or K is not 1–254.
     """
 
     name: str
@@ -53,23 +56,22 @@ class ClassSet:
         return len(self.names)
 
     def index(self, name: str) -> int:
-        """Index of a class name; a ValueError lists the known names."""
+        """Index of a class name; the ValueError about an unknown name lists the known ones."""
         if name not in self.names:
             raise unknown(f"{self.name} class", name, self.names)
         return self.names.index(name)
 
     @cached_property
     def palette(self) -> NDArray[np.uint8]:
-        """uint8 (256, 3): label → RGB for every label there can be; unused ones have the void colour."""
+        """uint8 (256, 3): label → RGB; 255 and labels that are no class have the void colour."""
         table = np.tile(np.array(self.void_color, np.uint8), (256, 1))
         table[: len(self)] = self.colors
         return table
 
     def safe(self) -> "ClassSet":
-        """The same classes in colours that stay apart under the three common colour-vision deficiencies.
+        """The same classes in colours that are distinct under the three common colour-vision deficiencies.
 
-        Sets with more classes than there are such colours add stripes: within one stripe pattern no
-        two classes share a colour.
+        Sets of more than 21 classes add stripes: two classes with one stripe pattern have different colours.
         """
         base = SAFE_11 if len(self) <= len(SAFE_11) else SAFE_21
         colors = tuple(base[i % len(base)] for i in range(len(self)))
@@ -77,7 +79,7 @@ class ClassSet:
         return replace(self, colors=colors, hatches=hatches)
 
     def table(self) -> pd.DataFrame:
-        """One row a class: index, name, colour as #rrggbb, thing or stuff."""
+        """One row per class: index, name, colour as #rrggbb, kind (background, thing or stuff)."""
         kinds = ["background" if i == self.background else "thing" if n in self.things else "stuff"
                  for i, n in enumerate(self.names)]  # fmt: skip
         colors = ["#{:02x}{:02x}{:02x}".format(*c) for c in self.colors]
@@ -92,7 +94,7 @@ _VOC_NAMES = _split(
     "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse,"
     " motorbike, person, pottedplant, sheep, sofa, train, tvmonitor"
 )
-# Cordts et al. 2016; the 19 classes of the benchmark in the order of their train ids.
+# Cordts et al. 2016: the 19 classes of the benchmark in the order of their train ids.
 _CITYSCAPES: dict[str, Color] = {
     "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
     "fence": (190, 153, 153), "pole": (153, 153, 153), "traffic light": (250, 170, 30),
@@ -101,8 +103,8 @@ _CITYSCAPES: dict[str, Color] = {
     "truck": (0, 0, 70), "bus": (0, 60, 100), "train": (0, 80, 100), "motorcycle": (0, 0, 230),
     "bicycle": (119, 11, 32),
 }  # fmt: skip
-# Brostow et al. 2009 in the eleven classes of SegNet (Badrinarayanan et al. 2017), in their order, each
-# in the colour of its Cityscapes counterpart, so that a road is one colour throughout the workbook.
+# CamVid (Brostow et al. 2009) in the eleven classes of SegNet (Badrinarayanan et al. 2017) and in their order; each has
+# the colour of its Cityscapes counterpart.
 _STREET: dict[str, Color] = {
     "sky": _CITYSCAPES["sky"], "building": _CITYSCAPES["building"], "pole": _CITYSCAPES["pole"],
     "road": _CITYSCAPES["road"], "pavement": _CITYSCAPES["sidewalk"], "tree": _CITYSCAPES["vegetation"],
@@ -145,7 +147,7 @@ CLASS_SETS: dict[str, ClassSet] = {
 
 
 def class_set(classes: str | ClassSet) -> ClassSet:
-    """A class set, from itself or from its key in `CLASS_SETS`."""
+    """The class set of this key in `CLASS_SETS`; a `ClassSet` is returned unchanged."""
     if isinstance(classes, ClassSet):
         return classes
     if classes not in CLASS_SETS:
@@ -154,19 +156,19 @@ def class_set(classes: str | ClassSet) -> ClassSet:
 
 
 def class_set_fields(classes: ClassSet) -> dict[str, Any]:
-    """A class set as JSON can hold it."""
+    """The fields of a class set, for JSON."""
     return asdict(classes) | {"things": sorted(classes.things)}
 
 
 def class_set_from(fields: dict[str, Any]) -> ClassSet:
-    """The class set that `class_set_fields` described: lists become tuples again."""
+    """The inverse of `class_set_fields`, also after JSON has turned tuples into lists."""
     lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
     colors = tuple(tuple(color) for color in fields["colors"])
     return ClassSet(**fields | lists | {"colors": colors, "things": frozenset(fields["things"])})
 
 
 def known_class_set(name: str, names: list[str], background: int | None) -> ClassSet:
-    """The known class set of this name, if it has these classes; else one of one's own."""
+    """The class set of this name in `CLASS_SETS` if it has these classes; else a new one in VOC colours."""
     known = CLASS_SETS.get(name)
     if known is not None and list(known.names) == names:
         return known

@@ -1,15 +1,15 @@
-"""One form for all data sets: `Record` (a pair on disk), `Sample` (a pair read) and `SegmentationDataset`."""
+"""One form for all data sets: `Record` (a pair on disk), `Sample` (a pair in memory) and `SegmentationDataset`."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from seglab._utils.hashing import sha256_file
 from seglab.data.classes import IGNORE_INDEX, ClassSet
 from seglab.data.labels import about_0_255
 
@@ -18,14 +18,13 @@ Arrays = tuple[Tensor, Tensor, Tensor | None]  # image, target, instance
 
 @dataclass(frozen=True)
 class Record:
-    """One pair of a data set, not read yet.
+    """An image and its mask on disk.
 
     Attributes:
-        id: names the image within its data set.
-        group: what was recorded together, and is therefore alike: a drive, a city; the image itself where
-            images are independent.
-        files: every file that `read` looks at; none where the pair is drawn.
-        read: image uint8 (3,H,W), target uint8 (H,W), and instances int32 (H,W) or None.
+        id: unique within the data set.
+        group: images recorded together (a drive, a city) have one group; the id where images are independent.
+        files: every file that `read` opens; none where the pair is drawn.
+        read: returns the tensors of a `Sample`: image, target, and instance or None.
     """
 
     id: str
@@ -39,14 +38,13 @@ Reader = Callable[[Path, str], list[Record]]
 
 @dataclass(frozen=True)
 class Sample:
-    """An image and what is to be seen on it.
+    """An image with its ground truth.
 
     Attributes:
         image: uint8 (3,H,W).
         target: uint8 (H,W), class indices; 255 is void.
-        id: names the image within its data set.
-        group: what was recorded together (a drive, a city); the id where images are independent.
-        instance: int32 (H,W), 0 for stuff, else the number of the object; None where nobody labelled objects.
+        id, group: as in `Record`.
+        instance: int32 (H,W), 0 for stuff, else the number of the object; None where objects are not labelled.
     """
 
     image: Tensor
@@ -58,12 +56,15 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationDataset(torch.utils.data.Dataset[Sample]):
-    """Images with their targets, read when asked for.
+    """Images with their targets. An index reads one pair from disk, or draws it.
 
     Attributes:
         name: as given to `load_dataset`.
         split: None for a folder without splits.
-        root: the data set's folder, below which its files are named; None where scenes are drawn.
+        root: the data set's folder, to which file names are relative; None where scenes are drawn.
+
+    Raises:
+        ValueError: there are no records.
     """
 
     name: str
@@ -82,7 +83,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The group of each image; statistics resample these."""
+        """The group of each image; the bootstrap resamples groups."""
         return tuple(record.group for record in self.records)
 
     def __len__(self) -> int:
@@ -101,25 +102,26 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
         """Read every pair.
 
         Raises:
-            ValueError: names the files that cannot be used, at most ten of them, and why.
+            ValueError: lists the files that cannot be used, at most ten, with the reasons; or all masks hold only 0
+                and 255.
         """
-        problems, seen = [], np.zeros(256, np.int64)
+        problems, pixels = [], torch.zeros(256, dtype=torch.int64)
         for index in tqdm(range(len(self)), desc=f"checking {self.name}", unit="image", disable=not progress):
             try:
-                seen += np.bincount(self[index].target.numpy().ravel(), minlength=256)
+                pixels += self[index].target.flatten().bincount(minlength=256)
             except ValueError as error:
                 problems.append(str(error))
         if problems:
             shown = "\n  ".join(problems[:10] + ["…"] * (len(problems) > 10))
             raise ValueError(f"{len(problems)} of {len(self)} images in {self.name!r} cannot be used:\n  {shown}")
-        if len(self.classes) > 1 and seen[0] and seen[IGNORE_INDEX] and not seen[1:IGNORE_INDEX].any():
+        if len(self.classes) > 1 and pixels.nonzero().flatten().tolist() == [0, IGNORE_INDEX]:
             raise ValueError(f"all masks of {self.name!r} hold nothing but 0 and 255: {about_0_255(self.classes)}")
 
     def fingerprint(self, progress: bool = False) -> str:
-        """sha256 of what this split holds: the same on every machine, another one if a byte differs.
+        """SHA-256 of the content of this split, the same on every machine; it differs if a byte differs.
 
-        It is the hash of the listing that `sha256sum` prints for all files, sorted by their POSIX paths
-        below the data set's folder. Scenes that are drawn have no files: their arrays are hashed instead.
+        It is the hash of the listing that `sha256sum` prints for all files, sorted by their POSIX paths below the
+        data set's folder. For drawn scenes, which have no files, the arrays are hashed instead.
         """
         total = hashlib.sha256()
         if self.root is None:
@@ -131,7 +133,5 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
             return total.hexdigest()
         paths = {path.relative_to(self.root).as_posix(): path for record in self.records for path in record.files}
         for name in tqdm(sorted(paths), desc=f"hashing {self.name}", unit="file", disable=not progress):
-            with paths[name].open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{digest}  {name}\n".encode())
+            total.update(f"{sha256_file(paths[name])}  {name}\n".encode())
         return total.hexdigest()

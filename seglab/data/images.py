@@ -1,8 +1,6 @@
-"""Reading and writing images and masks: exact values, and one sentence for whatever is wrong with a file.
+"""Reading images of any kind as uint8 (3,H,W).
 
-Images become uint8 (3,H,W). Masks keep the numbers that the file holds: a palette PNG is read as
-indices, never as colours. Whatever cannot be read faithfully is refused with a ValueError that names the
-file, what was found and what to do.
+An image that cannot be read exactly is refused with a ValueError: the file, what was found, and what to do.
 """
 
 from collections.abc import Iterable
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-# Also of files that only some installations of Pillow read: to be named and left out is better than to be overlooked.
+# Includes formats that some builds of Pillow cannot read, so that such files raise an error instead of being skipped.
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".heic", ".heif"}
 )
@@ -26,19 +24,19 @@ Picture = Source | NDArray[Any] | Tensor
 
 
 def read_image(source: Source, upright: bool = True) -> Tensor:
-    """Read a photograph, whatever its flavour, as uint8 (3,H,W) RGB in 0–255.
+    """Read an image as uint8 (3,H,W) RGB in 0–255.
 
-    Grey and palette images become RGB; transparent pixels lie on white; 16-bit values are scaled by
-    255/65535; of an animation or a stack the first picture is read.
+    Grey and palette images become RGB, transparent pixels are blended with white, 16-bit values are scaled by
+    255/65535, and only the first page of an animation or a stack is read.
 
     Args:
         source: a path, the bytes of a file, or a PIL image.
-        upright: turn the image as its EXIF orientation says, as every viewer does. Published data sets
-            are read with False: their masks were drawn on the grid that the file stores.
+        upright: rotate the image by its EXIF orientation, as viewers do. Published data sets are read with False,
+            because their masks have the pixels as stored.
 
     Raises:
-        ValueError: the file is missing, damaged, no image, too large to be trusted, or of a kind whose
-            values have no obvious place in 0–255.
+        ValueError: the file is missing, damaged, no image, a possible decompression bomb, or its values have no
+            obvious meaning in 0–255.
     """
     name, image = decode(source)
     if upright:
@@ -52,28 +50,30 @@ def read_image(source: Source, upright: bool = True) -> Tensor:
 
 
 def to_image(picture: Picture) -> Tensor:
-    """Whatever holds a picture, as uint8 (3,H,W) RGB in 0–255: read by `read_image`, arrays and tensors likewise.
+    """An image in any form as uint8 (3,H,W) RGB in 0–255.
 
     Args:
-        picture: a path, the bytes of a file, or a PIL image; or uint8 or uint16, (H,W), (H,W,C) or (C,H,W) with one,
-            three or four channels (the fourth is opacity). Where both ends could be channels, they are last in an
-            array, first in a tensor.
+        picture: a path, the bytes of a file, or a PIL image, for `read_image`; or an array or tensor, uint8 or uint16,
+            (H,W), (H,W,C) or (C,H,W) with C = 1, 3 or 4 (the fourth is opacity). Where both layouts fit, channels are
+            last in an array and first in a tensor.
 
     Raises:
-        ValueError: what `read_image` refuses; floats; a shape that is no picture's.
+        ValueError: as `read_image`; and floats, or another shape.
     """
     if isinstance(picture, str | Path | Image.Image | bytes):
         return read_image(picture)
-    held = picture.detach().cpu() if isinstance(picture, Tensor) else np.asarray(picture)
-    if str(held.dtype).removeprefix("torch.").lstrip("<>") not in ("uint8", "uint16", "u2"):
+    is_tensor = isinstance(picture, Tensor)
+    values = picture.detach().cpu() if isinstance(picture, Tensor) else np.asarray(picture)
+    if str(values.dtype).removeprefix("torch.").lstrip("<>") not in ("uint8", "uint16", "u2"):
+        conversion = ".byte()" if is_tensor else ".astype(np.uint8)"
         raise ValueError(
-            f"the image is {held.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).round(), then"
-            f" {'.byte()' if isinstance(picture, Tensor) else '.astype(np.uint8)'})"
+            f"the image is {values.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).round(), then"
+            f" {conversion})"
         )
-    array = np.asarray(held)
+    array = np.asarray(values)
     if array.ndim == 3:
         first, last = (array.shape[k] in (1, 3, 4) for k in (0, 2))
-        if first and (isinstance(picture, Tensor) or not last):
+        if first and (is_tensor or not last):
             array = np.moveaxis(array, 0, -1)
         array = array[..., 0] if array.shape[-1] == 1 else array
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4))):
@@ -84,32 +84,32 @@ def to_image(picture: Picture) -> Tensor:
 
 
 def image_paths(given: Iterable[str | Path]) -> list[Path]:
-    """The pictures that paths name: files as they are, of a folder all files with the suffix of an image, sorted.
+    """The image files at these paths: a file itself, and for a folder its files with the suffix of an image, sorted.
 
     Raises:
-        ValueError: a path that is not there, a folder without pictures, two pictures of one name.
+        ValueError: a missing path, a folder without images, two images of one name.
     """
     paths: list[Path] = []
     for path in map(Path, given):
         if not path.exists():
-            _read_bytes(path)  # says what is wrong
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
-        if not inside:
+            _read_bytes(path)  # raises an error with a suggestion
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
+        if not files:
             raise ValueError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-        paths += inside
+        paths += files
     stems = [path.stem for path in paths]
-    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        where = ", ".join(str(path) for path in paths if path.stem == twice[0])
-        raise ValueError(f"several pictures are named {twice[0]!r} ({where}); their results would overwrite each other")
+    if repeated := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        same = ", ".join(str(path) for path in paths if path.stem == repeated[0])
+        raise ValueError(f"several images are named {repeated[0]!r} ({same}); their results would overwrite each other")
     return paths
 
 
 def decode(source: Source) -> tuple[str, Image.Image]:
-    """The name to use in errors, and the image with all its pixels decoded."""
+    """A name for error messages, and the image with all its pixels decoded."""
     name = "the image" if isinstance(source, Image.Image | bytes) else str(source)
-    file = source if isinstance(source, Image.Image) else BytesIO(_bytes_of(source))
+    content = _read_bytes(Path(source)) if isinstance(source, str | Path) else source
     try:
-        image = file if isinstance(file, Image.Image) else Image.open(file)
+        image = Image.open(BytesIO(content)) if isinstance(content, bytes) else content
         image.load()
     except Image.DecompressionBombError as error:
         raise ValueError(
@@ -117,15 +117,11 @@ def decode(source: Source) -> tuple[str, Image.Image]:
             " if you trust the file, raise that limit"
         ) from error
     except UnidentifiedImageError as error:
-        start = file.getvalue()[:16] if isinstance(file, BytesIO) else b""
+        start = content[:16] if isinstance(content, bytes) else b""
         raise ValueError(f"{name}: not an image that Pillow reads (it begins with {start!r}); save as PNG") from error
-    except Exception as error:  # faced with damaged bytes, decoders raise whatever comes to them
+    except Exception as error:  # decoders raise errors of many types for damaged bytes
         raise ValueError(f"{name}: damaged or cut off ({error}); copy or download it again") from error
     return name, image
-
-
-def _bytes_of(source: str | Path | bytes) -> bytes:
-    return source if isinstance(source, bytes) else _read_bytes(Path(source))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -145,7 +141,7 @@ def _to_8_bits(image: Image.Image, name: str) -> Image.Image:
     values = np.array(image)
     low, high = values.min(), values.max()
     if not np.issubdtype(values.dtype, np.integer) or low < 0 or high > 65535:
-        raise ValueError(f"{name}: values from {low} to {high} ({values.dtype}); save it with 8 or 16 bits a channel")
+        raise ValueError(f"{name}: values from {low} to {high} ({values.dtype}); save it with 8 or 16 bits per channel")
     if values.dtype.itemsize > 2 and 0 < high < 256:
         raise ValueError(f"{name}: values from {low} to {high} in 32 bits; save it with 8 bits, or it would be black")
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

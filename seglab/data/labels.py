@@ -97,12 +97,12 @@ def check_labels(
         ignore_index: None where void is not allowed.
         pixels: the number of pixels of each entry of `labels`, where labels are counted already; by default 1.
     """
-    num_classes = classes if isinstance(classes, int) else len(classes)
+    count = classes if isinstance(classes, int) else len(classes)
     if pixels is None and labels.numel():
         low, high = torch.stack(torch.aminmax(labels)).tolist()
-        if low >= 0 and high < num_classes:  # one pass over the pixels suffices
+        if low >= 0 and high < count:  # one pass over the pixels suffices
             return
-    outside = (labels < 0) | (labels >= num_classes)
+    outside = (labels < 0) | (labels >= count)
     if ignore_index is not None:
         outside &= labels != ignore_index
     if pixels is not None:
@@ -115,16 +115,16 @@ def check_labels(
         found, pixels = labels[outside], pixels[outside]
     if found.tolist() == [255]:
         hint = "Is it a binary mask saved as 0/255? Or is 255 void, and ignore_index=255 is missing?"
-    elif found.tolist() == [num_classes]:
-        hint = f"Do the labels count from 1? Then translate the mask with labels={{1: 0, …, {num_classes}: {num_classes - 1}, 0: 255}}."
+    elif found.tolist() == [count]:
+        translation = f"{{1: 0, …, {count}: {count - 1}, 0: 255}}"
+        hint = f"Do the labels count from 1? Then translate the mask with labels={translation}."
     else:
-        hint = "Are they labels of another class set? Then use that set, or translate the mask with labels={raw: index, …}."
+        hint = "Are they labels of another class set? Use it, or translate the mask with labels={raw: index, …}."
     of_set = "" if isinstance(classes, int) else f" of {classes.name!r}"
     void = "" if ignore_index is None else f"; void is {ignore_index}"
-    counts = dict(zip(found.tolist(), pixels.tolist(), strict=True))
+    listed = _listed(dict(zip(found.tolist(), pixels.tolist(), strict=True)))
     raise ValueError(
-        f"{name} has {_listed(counts)} outside the {num_classes} class{'es' * (num_classes > 1)}{of_set}"
-        f" (0…{num_classes - 1}{void}). {hint}"
+        f"{name} has {listed} outside the {count} class{'es' * (count > 1)}{of_set} (0…{count - 1}{void}). {hint}"
     )
 
 

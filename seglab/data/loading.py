@@ -1,10 +1,9 @@
-"""Data sets: what there is, where it lies, and one form for all of them.
+"""Load a data set by its name: find it in the data folder, download and verify it if it is missing.
 
     ds = load_dataset("camvid", "val")
     sample = ds[0]          # sample.image uint8 (3,H,W), sample.target uint8 (H,W), 255 = void
 
-Data lies in the folder that the environment variable `SEGLAB_DATA` names, by default in `data/`. What is
-missing is downloaded when it is first asked for; Toytown is drawn and needs neither.
+The data folder is `data/`, or the value of the environment variable `SEGLAB_DATA`. Toytown is drawn and needs no files.
 """
 
 import os
@@ -17,7 +16,7 @@ from filelock import FileLock
 
 from seglab._utils.download import fetch, human, unpack
 from seglab._utils.errors import unknown
-from seglab._utils.paths import project_root
+from seglab._utils.paths import working_root
 from seglab.data import readers
 from seglab.data.catalogue import DATASETS, DatasetSpec, Download
 from seglab.data.classes import CLASS_SETS, ClassSet, class_set
@@ -38,27 +37,31 @@ def load_dataset(
     """A data set by its name in `DATASETS`.
 
     Args:
-        name: also `"toytown:night"` and the other weathers.
-        split: by default the first of the data set's splits; for `"folder"` a subfolder, or none.
-        root: where data lies (by default `data_root()`); for `"folder"` the folder with images/ and masks/.
-        download: fetch what is missing; with False that is an error.
+        name: a key of `DATASETS`, or Toytown in another weather, as `"toytown:night"`.
+        split: by default the first of the data set's splits; for `"folder"` the name of a subfolder, or None.
+        root: the data folder, by default `data_root()`; for `"folder"` the folder with images/ and masks/.
+        download: whether to download missing data; if False, missing data raises an error.
         size: (H, W) of Toytown's scenes.
-        classes: for `"folder"`: a `ClassSet` or the name of one.
-        labels: for `"folder"`: raw label → class index or 255, where masks hold something else than indices.
+        classes: for `"folder"`: a `ClassSet` or its key in `CLASS_SETS`.
+        labels: for `"folder"`: raw label → class index or 255, where masks do not hold class indices.
 
     Raises:
-        ValueError: an unknown name or split, an option that does not belong to the data set, files that
-            are missing or not as expected. What is wrong *inside* images and masks shows when they are
-            read; `check()` reads them all.
+        ValueError: an unknown name or split, an option of another data set, or files that are missing or not as
+            expected. The content of images and masks is checked when they are read; `check()` reads them all.
     """
     kind, _, weather = name.partition(":")
     if kind not in DATASETS or (weather and kind != "toytown"):
         raise unknown("data set", name, DATASETS)
-    _refuse("size", size, kind, "toytown")
-    _refuse("classes", classes, kind, "folder")
-    _refuse("labels", labels, kind, "folder")
+    options = {"size": (size, "toytown"), "classes": (classes, "folder"), "labels": (labels, "folder")}
+    for option, (value, owner) in options.items():
+        if value is not None and kind != owner:
+            raise ValueError(f"{option} belongs to {owner!r} and has no meaning for {kind!r}")
     if kind == "folder":
-        return _load_folder(split, root, classes, labels)
+        if root is None or classes is None:
+            raise ValueError("load_dataset('folder', …) needs root=DIR with images/ and masks/, and classes=ClassSet")
+        root, classes = Path(root), class_set(classes)
+        records = readers.images_and_masks(root, split, classes, labels)
+        return SegmentationDataset("folder", split, classes, tuple(records), root)
 
     spec = DATASETS[kind]
     split = next(iter(spec.splits)) if split is None else split
@@ -67,25 +70,24 @@ def load_dataset(
     if kind == "toytown":
         scenes = readers.toytown_scenes(split, weather or "clear", size or toytown.SIZE)
         return SegmentationDataset(name, split, CLASS_SETS[spec.classes], tuple(scenes))
-    folder = install(spec, Path(root) if root else data_root(), download)
-    return _load(name, spec, split, folder)
+    return _read(name, spec, split, install(spec, Path(root) if root else data_root(), download))
 
 
 def data_root() -> Path:
-    """Where data lies: `SEGLAB_DATA` if set, else `data/` in the checkout or in the current directory."""
+    """The data folder: `SEGLAB_DATA` if set, else `data/` in the checkout or in the current directory."""
     given = os.environ.get("SEGLAB_DATA")
-    return Path(given).expanduser() if given else (project_root() or Path.cwd()) / "data"
+    return Path(given).expanduser() if given else working_root() / "data"
 
 
 def install(spec: DatasetSpec, root: Path, download: bool = True) -> Path:
-    """Have a data set's folder below `root`, downloading it if it is not there.
+    """The folder of a data set below `root`, downloaded if it is missing.
 
-    It is unpacked beside its place, verified, and only then moved there, so a folder that exists is
-    complete. Archives wait in `root/downloads` and are removed at the end.
+    Archives are unpacked and verified in a temporary folder, which is then moved into place: a folder that exists is
+    complete. Until then archives are kept in `root/downloads`.
 
     Raises:
-        ValueError: the folder is missing and must not or cannot be downloaded, or what arrived is not
-            the data set that is expected.
+        ValueError: the folder is missing and may not or cannot be downloaded, or the downloaded files are not the
+            expected data set.
     """
     folder = root / spec.folder
     if folder.is_dir():
@@ -94,10 +96,10 @@ def install(spec: DatasetSpec, root: Path, download: bool = True) -> Path:
         raise ValueError(f"{spec.title} is not in {folder}. It cannot be downloaded from here: {spec.by_hand}.")
     total = human(sum(d.num_bytes for d in spec.downloads))
     if not download:
-        raise ValueError(f"{spec.title} is not in {folder}; allow the download ({total}), or say where it is (root=…)")
+        raise ValueError(f"{spec.title} is not in {folder}; allow the download ({total}), or give its folder (root=…)")
     archives = root / "downloads"
     archives.mkdir(parents=True, exist_ok=True)
-    with FileLock(archives / f"{folder.name}.lock"):  # several processes of one run ask at once
+    with FileLock(archives / f"{folder.name}.lock"):  # the processes of a distributed run call this at the same time
         if not folder.is_dir():
             print(f"{spec.title} is downloaded to {folder}: about {total}, once. Licence: {spec.licence}")
             _install(spec, folder, archives)
@@ -127,7 +129,7 @@ def _install(spec: DatasetSpec, folder: Path, archives: Path) -> None:
 
 
 def _fetch(item: Download, archives: Path) -> Path:
-    """From the first address that works."""
+    """Download from the first address that works."""
     failures = []
     for url in (item.url, *item.mirrors):
         try:
@@ -138,55 +140,36 @@ def _fetch(item: Download, archives: Path) -> Path:
 
 
 def _verify(spec: DatasetSpec, split: str, folder: Path) -> None:
-    """Make sure that a split is what was published: all files there, and where it is pinned, every byte."""
-    dataset = _load(spec.folder, spec, split, folder)
+    """Raise a ValueError unless a split has all published files and, where it is listed, the published fingerprint."""
+    dataset = _read(spec.folder, spec, split, folder)
     missing = [path for record in dataset.records for path in record.files if not path.is_file()]
     if missing or len(dataset) != spec.splits[split]:
         raise ValueError(
             f"{split} should hold {spec.splits[split]} images and has {len(dataset)}, {len(missing)} files are missing"
         )
-    pinned = spec.fingerprints.get(split)
-    if pinned and dataset.fingerprint(progress=True) != pinned:
+    expected = spec.fingerprints.get(split)
+    if expected and dataset.fingerprint(progress=True) != expected:
         raise ValueError(f"the files of {split} are not those that were published: their fingerprint differs")
 
 
-def _load(name: str, spec: DatasetSpec, split: str, folder: Path) -> SegmentationDataset:
+def _read(name: str, spec: DatasetSpec, split: str, folder: Path) -> SegmentationDataset:
     assert spec.reader is not None
     return SegmentationDataset(name, split, CLASS_SETS[spec.classes], tuple(spec.reader(folder, split)), folder)
 
 
-def _load_folder(
-    split: str | None, root: str | Path | None, classes: ClassSet | str | None, labels: Mapping[int, int] | None
-) -> SegmentationDataset:
-    if root is None or classes is None:
-        raise ValueError("load_dataset('folder', …) needs root=DIR with images/ and masks/, and classes=ClassSet")
-    classes = class_set(classes)
-    records = readers.images_and_masks(Path(root), split, classes, labels)
-    return SegmentationDataset("folder", split, classes, tuple(records), Path(root))
-
-
-def _refuse(option: str, value: object, kind: str, owner: str) -> None:
-    if value is not None and kind != owner:
-        raise ValueError(f"{option} belongs to {owner!r} and means nothing for {kind!r}")
-
-
 def local_datasets() -> list[str]:
-    """Names of the data sets that lie in the data folder; Toytown, which is drawn, lies nowhere."""
-    from seglab.data.catalogue import DATASETS
-
+    """Names of the data sets in the data folder; without Toytown, which is drawn."""
     return [name for name, spec in DATASETS.items() if spec.folder and (data_root() / spec.folder).is_dir()]
 
 
 @dataclass(frozen=True)
 class DataSelection:
-    """A data set of a plan.
+    """A data set, or its first images, to evaluate on: as a report's plan or a command describes it.
 
     Attributes:
-        name: as for `load_dataset`.
-        split: by default the one to be judged on.
-        images: only the first so many.
-        root: where it lies; for "folder" the one with images/ and masks/.
-        classes: class set of "folder".
+        name, root, classes: as for `load_dataset`.
+        split: by default `evaluation_split(name)`.
+        images: how many, from the first one; None takes all.
     """
 
     name: str
@@ -196,14 +179,13 @@ class DataSelection:
     classes: str | None = None
 
     def load(self) -> SegmentationDataset:
-        """The data set itself."""
         split = self.split or evaluation_split(self.name)
         dataset = load_dataset(self.name, split, self.root, classes=self.classes)
         return dataset if self.images is None else dataset.subset(range(min(self.images, len(dataset))))
 
 
 def evaluation_split(name: str) -> str | None:
-    """The split that a data set is judged on: its test split where seglab draws it, else val where there is one."""
+    """The split for evaluation: test of Toytown, else val; None where there is no val."""
     spec = DATASETS.get(name.partition(":")[0])
     if spec is None:
         raise unknown("data set", name, DATASETS)

@@ -1,9 +1,8 @@
-"""Colours for classes: the official rules, and palettes that everybody can tell apart.
+"""Colours for classes: the VOC palette, and palettes for colour-vision deficiency (CVD), which one man in twelve has.
 
-About one man in twelve sees fewer than three independent colours. `simulate_cvd` shows what they see
-(Machado, Oliveira and Fernandes 2009, severity 1.0), `min_distance` says how far apart the two nearest
-colours of a palette remain for each kind of vision (CIEDE2000; 1 is a just noticeable difference, 10 is
-seen at a glance), and `SAFE_11` and `SAFE_21` were found by maximising that number.
+`simulate_cvd` shows colours as a dichromat sees them (Machado, Oliveira and Fernandes 2009, severity 1.0).
+`min_distance` is the smallest CIEDE2000 distance between two colours of a palette: 1 is just noticeable, 10 is clear
+at a glance. `SAFE_11` and `SAFE_21` were found by maximising that distance.
 """
 
 from collections.abc import Sequence
@@ -31,10 +30,9 @@ def hex_colors(text: str) -> tuple[Color, ...]:
 
 
 def voc_colors(count: int) -> tuple[Color, ...]:
-    """The first `count` (at most 256) colours of the PASCAL VOC palette.
+    """The first `count` (at most 256) colours of the PASCAL VOC palette, all different.
 
-    The devkit's rule: the bits of the class index, dealt in turn to red, green and blue from the
-    highest bit down. All 256 colours differ.
+    The VOC devkit distributes the bits of the class index in turn to red, green and blue, from their highest bit down.
     """
 
     def spread(index: int, channel: int) -> int:
@@ -43,8 +41,8 @@ def voc_colors(count: int) -> tuple[Color, ...]:
     return tuple((spread(i, 0), spread(i, 1), spread(i, 2)) for i in range(count))
 
 
-# The smallest distance over all four kinds of vision is 19 for SAFE_11, 11 for SAFE_21.
-# SAFE_11 is in the order of the street classes: sky is light blue, trees are green, signs yellow.
+# Over all four kinds of vision, `min_distance` is 19 for SAFE_11 and 11 for SAFE_21. SAFE_11 is in the order of the
+# street classes: sky is light blue, trees are green, signs yellow.
 SAFE_11 = hex_colors("a8e0fc 705470 fce0c4 8c8c8c c470fc 387000 e0fc00 381c00 0000fc 54a800 001c54")
 SAFE_21 = hex_colors(
     "383838 a8fce0 380054 1c7000 a88cfc fcfc38 707070 701ce0 8ca8a8 fcc4fc 38c454"
@@ -53,15 +51,7 @@ SAFE_21 = hex_colors(
 
 
 def simulate_cvd(rgb: NDArray[np.uint8], vision: str) -> NDArray[np.uint8]:
-    """How colours or a whole picture look to someone with a colour-vision deficiency.
-
-    Args:
-        rgb: uint8 (…, 3), sRGB.
-        vision: `"normal"`, `"protanopia"`, `"deuteranopia"` or `"tritanopia"`.
-
-    Returns:
-        uint8 (…, 3), sRGB.
-    """
+    """Colours or an image as seen with a kind of vision from `VISIONS`: sRGB uint8 (…, 3) → sRGB uint8 (…, 3)."""
     if vision not in VISIONS:
         raise unknown("kind of vision", vision, VISIONS)
     if vision == "normal":
@@ -74,24 +64,23 @@ def simulate_cvd(rgb: NDArray[np.uint8], vision: str) -> NDArray[np.uint8]:
 
 
 def min_distance(colors: Sequence[Color], vision: str = "normal") -> float:
-    """CIEDE2000 distance of the two nearest colours as seen with this vision (0: the same)."""
+    """CIEDE2000 distance of the two closest colours, as seen with this vision; 0 where two are equal."""
     lab = rgb2lab(simulate_cvd(np.array(colors, np.uint8), vision)[None])[0]
     i, j = np.triu_indices(len(lab), k=1)
     return float(deltaE_ciede2000(lab[i], lab[j]).min())
 
 
 def hatch(index: int, size: tuple[int, int], period: int = 8) -> NDArray[np.bool_]:
-    """Stripes that tell classes of one colour apart: bool (H, W), True where a stripe lies.
+    """Stripe pattern for classes of equal colour: bool (H, W), True on a stripe.
 
-    Index 0 is plain; 1–4 are horizontal, vertical and the two diagonals; 5–7 cross two of them;
-    higher indices repeat these with a doubled period.
+    Index 0 has no stripes; 1–4 are horizontal, vertical and the two diagonals; 5–7 cross two of them; higher indices
+    repeat these, each time with twice the period (in pixels).
     """
-    height, width = size
     if index == 0:
         return np.zeros(size, bool)
-    round_, kind = divmod(index - 1, 7)
-    period <<= round_
-    y, x = np.ogrid[:height, :width]
+    doublings, kind = divmod(index - 1, 7)
+    period <<= doublings
+    y, x = np.ogrid[: size[0], : size[1]]
     stripes = [(axis % period) < period // 4 for axis in (y + 0 * x, x + 0 * y, x + y, x - y)]
     crossed = [stripes[0] | stripes[1], stripes[2] | stripes[3], stripes[0] | stripes[2]]
     return (stripes + crossed)[kind]

@@ -1,13 +1,13 @@
-"""How each data set lies on disk: a function a data set that lists its pairs, and how a pair is read.
+"""The known data sets on disk: for each, a function that lists its pairs of image and mask; and how a pair is read.
 
-A reader takes the data set's folder and a split and returns a `Record` for each image, in a fixed order,
-without opening a picture. Whatever a data set uses for void becomes 255 when the record is read.
+A reader takes the data set's folder and a split, and returns a `Record` for each image, in a fixed order, without
+opening an image. The void label of each data set becomes 255 when a record is read.
 """
 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,29 +24,30 @@ from seglab.data.images import IMAGE_SUFFIXES, read_image
 from seglab.data.labels import check_mask, check_pair, read_mask, relabel
 from seglab.data.toytown import scene as toytown
 
-# SegNet's label maps of CamVid: the eleven classes, then one for everything unlabelled.
+# SegNet's label maps of CamVid: the eleven classes, then one label for all unlabelled pixels.
 _CAMVID = {**{i: i for i in range(11)}, 11: IGNORE_INDEX}
 _MEMBRANE = {0: 0, 255: 1}
-_TRIMAP = {1: 1, 2: 0, 3: IGNORE_INDEX}  # pet, background, a border that may be either
-# Cityscapes' own ids → train ids (Cordts et al. 2016); the other ids are not evaluated.
+_TRIMAP = {1: 1, 2: 0, 3: IGNORE_INDEX}  # pet, background, and a border that may be either
+# Ids of Cityscapes → train ids (Cordts et al. 2016); the other ids are not evaluated.
 _CITYSCAPES = dict.fromkeys(range(34), IGNORE_INDEX) | {
     7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13, 27: 14,
     28: 15, 31: 16, 32: 17, 33: 18,
 }  # fmt: skip
 # The COCO categories of the 20 VOC classes, in VOC's order; 0 stands for background.
 _COCO_TO_VOC = (0, 5, 2, 16, 9, 44, 6, 3, 17, 62, 21, 67, 18, 19, 4, 1, 64, 20, 63, 7, 72)
+_STACKS = {"image": "train-volume.tif", "label": "train-labels.tif"}  # of the ISBI 2012 challenge
 
 
 def read_pair(
     image: Path, mask: Path, classes: ClassSet, labels: Mapping[int, int] | None = None, upright: bool = False
 ) -> Arrays:
-    """Read and check an image and its mask; `labels` translates the mask's values to class indices."""
-    picture, target = read_image(image, upright), read_mask(mask, classes)
-    check_pair(picture, target, image)
-    if labels is None:
-        check_mask(target, classes, mask)
-        return picture, target, None
-    return picture, relabel(target, labels, mask), None
+    """Read and check an image and its mask; `labels` translates raw labels to class indices."""
+    pixels, target = read_image(image, upright), read_mask(mask, classes)
+    check_pair(pixels, target, image)
+    if labels is not None:
+        return pixels, relabel(target, labels, mask), None
+    check_mask(target, classes, mask)
+    return pixels, target, None
 
 
 def camvid(folder: Path, split: str) -> list[Record]:
@@ -67,7 +68,7 @@ def voc(folder: Path, split: str) -> list[Record]:
 
 
 def coco(folder: Path, split: str) -> list[Record]:
-    """COCO instances as VOC label maps; all images of the split, also those without any of the classes."""
+    """COCO instances as VOC label maps; all images of the split, including those without any of the classes."""
     annotations = folder / "annotations" / f"instances_{split}2017.json"
     if not annotations.is_file():
         raise _incomplete(annotations)
@@ -78,15 +79,15 @@ def coco(folder: Path, split: str) -> list[Record]:
             objects[item["image_id"]].append({k: item[k] for k in ("category_id", "segmentation")})
     images = {image["id"]: folder / f"{split}2017" / image["file_name"] for image in content["images"]}
     return [
-        Record(path.stem, path.stem, (path, annotations), partial(_read_coco, path, objects[number]))
-        for number, path in sorted(images.items())
+        Record(path.stem, path.stem, (path, annotations), partial(_read_coco, path, objects[image_id]))
+        for image_id, path in sorted(images.items())
     ]
 
 
 def coco_target(objects: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Tensor:
     """Rasterise COCO objects to VOC labels, uint8 (H,W), as torchvision's segmentation reference does.
 
-    Crowds count like any object; where two objects overlap, whatever their classes, the pixel is void.
+    Crowds count like any object. A pixel of two objects is void, whatever their classes.
 
     Args:
         objects: `category_id` (COCO's) and `segmentation` (polygons, or a run-length code) of each.
@@ -107,7 +108,7 @@ def coco_target(objects: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> 
 
 
 def membrane(folder: Path, split: str) -> list[Record]:
-    """Slices `image/N.png`, `label/N.png` of one stack: the first three quarters to train, the rest to validate."""
+    """Slices `image/N.png`, `label/N.png` of one stack: train is the first three quarters, val the rest."""
     images = sorted((folder / "image").glob("*.png"), key=lambda path: int(path.stem))
     cut = len(images) * 3 // 4
     return [
@@ -117,11 +118,15 @@ def membrane(folder: Path, split: str) -> list[Record]:
 
 
 def membrane_from_stacks(folder: Path) -> None:
-    """Turn the challenge's two TIFF stacks, wherever they lie in `folder`, into what `membrane` reads."""
-    stacks = {kind: sorted(folder.rglob(f"train-{name}.tif")) for kind, name in _STACKS.items()}
+    """Convert the challenge's two TIFF stacks, anywhere below `folder`, to the PNG files that `membrane` reads.
+
+    Raises:
+        ValueError: a stack is missing, or is not 30 pages of 512 × 512 grey pixels.
+    """
+    stacks = {kind: sorted(folder.rglob(name)) for kind, name in _STACKS.items()}
     for kind, found in stacks.items():
         if not found:
-            raise ValueError(f"the archive holds no train-{_STACKS[kind]}.tif; is it the ISBI 2012 challenge?")
+            raise ValueError(f"the archive holds no {_STACKS[kind]}; is it the ISBI 2012 challenge?")
         (folder / kind).mkdir()
         with Image.open(found[0]) as stack:
             pages = getattr(stack, "n_frames", 1)
@@ -135,11 +140,8 @@ def membrane_from_stacks(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-_STACKS = {"image": "volume", "label": "labels"}
-
-
 def cityscapes(folder: Path, split: str) -> list[Record]:
-    """Images in one folder a city, which is the group; `gtFine` in parallel."""
+    """One folder of images per city, which is the group; the masks in `gtFine` have the same layout."""
     images = sorted((folder / "leftImg8bit" / split).glob("*/*_leftImg8bit.png"))
     if not images:
         raise ValueError(f"{folder / 'leftImg8bit' / split} holds no */*_leftImg8bit.png; unpack leftImg8bit there")
@@ -161,7 +163,7 @@ def pets(folder: Path, split: str) -> list[Record]:
 def images_and_masks(
     folder: Path, split: str | None, classes: ClassSet, labels: Mapping[int, int] | None = None
 ) -> list[Record]:
-    """One's own data: `images/` and `masks/`, or `images/SPLIT/` and `masks/SPLIT/`, paired by file name."""
+    """Your own data: `images/` and `masks/`, or `images/SPLIT/` and `masks/SPLIT/`, paired by file name."""
     images, masks = (_by_stem(folder / kind / (split or "")) for kind in ("images", "masks"))
     alone = [path for stem, path in (images | masks).items() if (stem in images) != (stem in masks)]
     if alone:
@@ -196,12 +198,7 @@ def _read_coco(path: Path, objects: Sequence[Mapping[str, Any]]) -> Arrays:
 
 
 def _record(
-    name: str,
-    image: Path,
-    mask: Path,
-    classes: str,
-    labels: Mapping[int, int] | None = None,
-    group: str | None = None,
+    name: str, image: Path, mask: Path, classes: str, labels: Mapping[int, int] | None = None, group: str = ""
 ) -> Record:
     return Record(name, group or name, (image, mask), partial(read_pair, image, mask, CLASS_SETS[classes], labels))
 
@@ -215,24 +212,20 @@ def _lines(path: Path) -> list[str]:
 def _incomplete(path: Path) -> ValueError:
     return ValueError(
         f"{path} is missing: this copy of the data set is incomplete. Add the file, choose another split, or"
-        " remove the data set's folder so that it is downloaded anew."
+        " remove the data set's folder so that it is downloaded again."
     )
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    """Stem → path of the pictures in a folder."""
+    """The image files of a folder: stem → path."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is missing; images lie in images/, their masks in masks/, under equal names")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
     if not paths:
-        inside = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        hint = f"; it has folders, so name one as the split: {', '.join(inside)}" if inside else ""
+        subfolders = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        hint = f"; it has folders, so name one as the split: {', '.join(subfolders)}" if subfolders else ""
         raise ValueError(f"{folder} holds no images{hint}")
-    twice = _repeated(path.stem for path in paths)
-    if twice:
-        raise ValueError(f"{folder} holds several pictures named {twice[0]!r}; one image has one mask")
+    stem, count = Counter(path.stem for path in paths).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"{folder} holds several images named {stem!r}; one image has one mask")
     return {path.stem: path for path in paths}
-
-
-def _repeated(names: Iterable[str]) -> list[str]:
-    return [name for name, n in Counter(names).items() if n > 1]

@@ -1,10 +1,9 @@
-"""Joint transforms of image and mask, and the way from uint8 images to a normalised batch.
+"""Joint transforms of image and mask, and normalisation of uint8 images to a batch.
 
-A transform takes an image uint8 (3,H,W) and its target uint8 (H,W) and returns both in the same types.
-Three rules hold throughout: images are interpolated, labels never are (each takes the label under its
-centre, `nearest-exact`); what lies outside is void in the target and a mean colour in the image; and one
-draw of random numbers moves both. The numbers come from torch's global generator, as everywhere in
-`torchvision.transforms.v2`: `torch.manual_seed` makes a run repeatable, and a DataLoader seeds its workers.
+A transform maps an image uint8 (3,H,W) and its target uint8 (H,W) to an image and a target of the same types, with
+the same random parameters for both. Images are interpolated; a target takes the label at the centre of each new pixel
+(`nearest-exact`). Padding is void in the target and a mean colour in the image. Random numbers come from torch's
+global generator, as in `torchvision.transforms.v2`: `torch.manual_seed` repeats a run.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from seglab.data.classes import IGNORE_INDEX
 
 Joint = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-# Of the ImageNet training images, RGB in 0–1: what pretrained backbones expect.
+# Mean and standard deviation of the ImageNet training images, RGB in 0–1; pretrained backbones expect them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -34,33 +33,32 @@ def train_transform(
     mean: Sequence[float] = IMAGENET_MEAN,
     favour: Sequence[int] = (),
 ) -> Joint:
-    """Augmentation for training: random scale, crop, mirror image, colour, then padding to `size`.
+    """Augmentation for training: random scale, crop, horizontal flip and colour, then padding to `size`.
 
     Args:
-        size: (H, W) of what comes out.
-        scale: the range of the zoom factor.
-        flip: probability of a left-right mirror image.
+        size: (H, W) of the result.
+        scale: range of the scale factor.
+        flip: probability of a horizontal flip.
         jitter: largest relative change of brightness, contrast and saturation; 0 for none.
         mean: colour (RGB, 0–1) of the padding.
-        favour: class ids; every second crop is laid around a random pixel of one of them, which is how
-            rare classes get into more batches.
+        favour: class indices, for rare classes: half of the crops contain a random pixel of one of them.
     """
     return Jointly(
         RandomScale(scale),
         RandomCrop(size, favour),
         v2.RandomHorizontalFlip(flip),
         v2.ColorJitter(jitter, jitter, jitter),
-        RandomPad(size, mean),  # last, so that padding keeps its colour
+        RandomPad(size, mean),  # last, so that the padding has the mean colour
     )
 
 
 def eval_transform(size: tuple[int, int] | None = None) -> Joint:
-    """For evaluation: resize to `size` (H, W), or leave everything as it is. Nothing is random."""
+    """For evaluation: resize to `size` (H, W); None changes nothing."""
     return Jointly(*([] if size is None else [Resize(size)]))
 
 
 def normalize(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
-    """uint8 (…,3,H,W) in 0–255 → float32 (…,3,H,W) with the given mean and deviation taken out."""
+    """uint8 (…,3,H,W) in 0–255 → float32 (…,3,H,W): scaled to 0–1, minus `mean`, divided by `std`."""
     if images.dtype != torch.uint8 or images.ndim < 3 or images.shape[-3] != 3:
         found = f"{images.dtype} {tuple(images.shape)}"
         raise ValueError(f"normalize expects uint8 images (…,3,H,W) in 0–255, found {found}")
@@ -70,7 +68,7 @@ def normalize(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequen
 def to_batch(
     images: Sequence[Tensor], mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
 ) -> Tensor:
-    """Images of one size, uint8 (3,H,W) each → a normalised batch, float32 (B,3,H,W)."""
+    """Images uint8 (3,H,W) of one size → a normalised batch, float32 (B,3,H,W)."""
     sizes = sorted({tuple(image.shape[-2:]) for image in images})
     if len(sizes) != 1:
         raise ValueError(f"a batch needs images of one size, found {sizes or 'none'}; use eval_transform(size)")
@@ -78,7 +76,7 @@ def to_batch(
 
 
 class Jointly:
-    """Several v2 transforms in a row on an image and its target, plain tensors in and out."""
+    """A sequence of v2 transforms of an image and its target, with plain tensors as input and output."""
 
     def __init__(self, *steps: v2.Transform) -> None:
         self.steps = steps
@@ -96,10 +94,9 @@ class Jointly:
 
 
 class Resize(v2.Transform):
-    """To `size` (H, W): images bilinear with antialiasing, masks nearest-exact.
+    """Resize to `size` (H, W): images bilinear with antialiasing, masks nearest-exact.
 
-    v2's own resize takes for a mask the *first* of the pixels that fall together (`nearest`), up to half a
-    pixel of the smaller grid away from where the image is sampled.
+    v2's own resize of masks (`nearest`) samples up to half a pixel of the smaller image away from the image's samples.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -114,7 +111,7 @@ class Resize(v2.Transform):
 
 
 class RandomScale(Resize):
-    """By a random factor, the same in height and width."""
+    """Resize by a random factor, the same for height and width."""
 
     def __init__(self, scale: tuple[float, float]) -> None:
         super().__init__((0, 0))
@@ -128,7 +125,7 @@ class RandomScale(Resize):
 
 
 class RandomCrop(v2.Transform):
-    """At most `size` (H, W) from a random place; every second time around a pixel of a favoured class."""
+    """Crop at most `size` (H, W) at a random position; half of the crops contain a pixel of a favoured class."""
 
     def __init__(self, size: tuple[int, int], favour: Sequence[int] = ()) -> None:
         super().__init__()
@@ -142,7 +139,7 @@ class RandomCrop(v2.Transform):
         if present and torch.rand(()) < 0.5:
             pixels = (target == present[_below(len(present))]).nonzero()
             y, x = pixels[_below(len(pixels))].tolist()
-            # The pixel falls anywhere in the crop, as far as the borders of the image allow.
+            # A random position of the pixel in the crop, as far as the borders of the image allow.
             top = min(max(y - _below(height), 0), target.shape[0] - height)
             left = min(max(x - _below(width), 0), target.shape[1] - width)
         return {"top": top, "left": left, "height": height, "width": width}
@@ -152,7 +149,7 @@ class RandomCrop(v2.Transform):
 
 
 class RandomPad(v2.Transform):
-    """Up to `size` (H, W) where something is missing: void in masks, the mean colour in images."""
+    """Pad to at least `size` (H, W): void in masks, the mean colour in images."""
 
     def __init__(self, size: tuple[int, int], mean: Sequence[float] = IMAGENET_MEAN) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Translation between class sets: which class of one corresponds to which class of another."""
+"""Translation between class sets: the class of one set that corresponds to each class of another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX, ClassSet
 
-# What the same thing is called elsewhere, where the names differ. None: no counterpart although the names
-# agree or `"*"` would give one. `"*"`: what every other class becomes. Street groups follow SegNet's own
-# reduction of CamVid's 32 classes to 11.
+# (source, target) → the counterpart of each source class; classes of equal names correspond without an entry.
+# "*": the counterpart of all other classes. None: no counterpart, in spite of an equal name or "*". Groups of street
+# classes follow SegNet's reduction of CamVid's 32 classes to 11.
 _COUNTERPARTS: dict[tuple[str, str], dict[str, str | None]] = {
     ("voc", "street"): {"person": "pedestrian", "bicycle": "bicyclist", "motorbike": "bicyclist", "bus": "car"},
     ("voc", "cityscapes"): {"motorbike": "motorcycle"},
@@ -58,10 +58,10 @@ _COUNTERPARTS: dict[tuple[str, str], dict[str, str | None]] = {
 
 @dataclass(frozen=True)
 class Translation:
-    """How the classes of one set read in another. Many to one; visible as a table.
+    """The counterpart of each class of `source` in `target`; several classes may have the same one.
 
     Attributes:
-        indices: for each class of `source` its index in `target`, None where it has no counterpart.
+        indices: for each class of `source` the index of its counterpart, None where it has none.
     """
 
     source: ClassSet
@@ -70,29 +70,29 @@ class Translation:
 
     @property
     def without_counterpart(self) -> tuple[str, ...]:
-        """Source classes that map to nothing: predicted, they become *other* and count as an error."""
+        """Source classes without a counterpart: where they are predicted, they become *other* and count as an error."""
         return tuple(n for n, i in zip(self.source.names, self.indices, strict=True) if i is None)
 
     @property
     def never_named(self) -> tuple[str, ...]:
-        """Target classes that nothing maps to: the source has no word for them."""
+        """Target classes that are not the counterpart of any source class."""
         return tuple(n for i, n in enumerate(self.target.names) if i not in self.indices)
 
     def table(self) -> pd.DataFrame:
-        """One row a source class with its counterpart, "–" where it has none."""
-        into = ["–" if i is None else self.target.names[i] for i in self.indices]
-        return pd.DataFrame({self.source.name: self.source.names, self.target.name: into})
+        """One row per source class with its counterpart, "–" where it has none."""
+        counterparts = ["–" if i is None else self.target.names[i] for i in self.indices]
+        return pd.DataFrame({self.source.name: self.source.names, self.target.name: counterparts})
 
 
 def translate(source: ClassSet, target: ClassSet, pairs: Mapping[str, str | None] | None = None) -> Translation:
-    """Translate one class set into another, by name.
+    """Translate one class set into another, by name; classes of equal names correspond.
 
     Args:
-        pairs: counterparts of your own, source name → target name (None: no counterpart); by default
-            the ones known for these two sets. Equal names correspond without being listed.
+        pairs: counterparts where names differ, source name → target name (None: no counterpart); by default those
+            that seglab lists for these two sets.
 
     Raises:
-        ValueError: a name in `pairs` belongs to neither set.
+        ValueError: a name in `pairs` is not in its set.
     """
     given = _COUNTERPARTS.get((source.name, target.name), {}) if pairs is None else pairs
     for name in given:
@@ -100,23 +100,18 @@ def translate(source: ClassSet, target: ClassSet, pairs: Mapping[str, str | None
             source.index(name)
 
     def counterpart(name: str) -> int | None:
-        word = given[name] if name in given else name if name in target.names else given.get("*")
-        return None if word is None else target.index(word)
+        found = given.get(name, name if name in target.names else given.get("*"))
+        return None if found is None else target.index(found)
 
     return Translation(source, target, tuple(counterpart(name) for name in source.names))
 
 
 def translation_table(own: ClassSet, classes: ClassSet) -> Tensor:
-    """Own class → its counterpart in other classes, 255 where there is none: uint8 (256,), to be indexed by a mask."""
-    table = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
-    for label, target in enumerate(translate(own, classes).indices):
-        if target is not None:
-            table[label] = target
-    return table
+    """uint8 (256,), to be indexed by a mask: own class → its counterpart in `classes`, 255 where there is none."""
+    indices = [IGNORE_INDEX if index is None else index for index in translate(own, classes).indices]
+    return torch.tensor(indices + [IGNORE_INDEX] * (256 - len(indices)), dtype=torch.uint8)
 
 
 def in_classes(mask: Tensor, own: ClassSet, classes: ClassSet) -> Tensor:
-    """A mask uint8 (H,W) in other classes than its own; 255 where there is no counterpart."""
-    if own.names == classes.names:
-        return mask
-    return translation_table(own, classes)[mask.long()]
+    """A mask uint8 (H,W) translated from its own classes to `classes`; 255 where there is no counterpart."""
+    return mask if own.names == classes.names else translation_table(own, classes)[mask.long()]

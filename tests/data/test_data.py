@@ -161,7 +161,7 @@ def test_files_without_a_partner_are_named(tmp_path):
 def test_two_images_of_one_name_are_refused(tmp_path):
     write(tmp_path / "images" / "a.png")
     write(tmp_path / "images" / "a.jpg")
-    with pytest.raises(ValueError, match="several pictures named 'a'"):
+    with pytest.raises(ValueError, match="several images named 'a'"):
         load_dataset("folder", root=tmp_path, classes=BINARY)
 
 
