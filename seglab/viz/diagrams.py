@@ -1,27 +1,33 @@
-"""Diagrams: the blocks of a model, and paths through the course."""
+"""Diagrams: the blocks of a model, and paths through the course. Widths are in inches."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from seglab.models.anatomy import Flow
 from seglab.viz.style import INK, PAPER, SERIES, SOFT, Figure, figure, styled
 
+Point = tuple[float, float]  # x in columns, y in rows of the diagram; lengths below have the same units
+BOX_WIDTH, CROWDED_BOX_WIDTH, CROWDED = 0.72, 0.86, 9  # the second one from 9 columns on
+BOX_HEIGHT, CORNER, TINT = 0.6, 0.08, 0.18  # radius of a corner; opacity of the colour
+ONE_LINE_Y, TWO_LINES_Y = (-0.1, 0.14), (-0.17, 0.09)  # of title and shape, from the centre of a box
+ROW_INCHES = {" ": 0.62, "\n": 0.78}  # for shapes of one line, of two lines
+TWIN_DISTANCE = 0.75  # of blocks in one column with one stride
+BEND, BEND_MARGIN = 0.2, 0.3  # curvature of arrows around other boxes; the space that they need below
+LARGEST_FONT, SMALLEST_FONT, SHAPE_FONT = 8.5, 7, 0.82  # of titles, in points; of shapes, relative to titles
+BOLD_LETTER, LETTER = 0.72, 0.6  # width of a letter / font size
+
 
 @styled
 def learning_paths(stops: Sequence[str], routes: Mapping[str, Sequence[int]], width: float = 9.5) -> Figure:
-    """Ways through a course, drawn like the lines of a tram: stops from left to right, a line a route.
-
-    Args:
-        stops: names.
-        routes: name → places of its stops, rising.
-    """
-    said = "; ".join(f"{name}: {', '.join(stops[i] for i in chosen)}" for name, chosen in routes.items())
-    fig, ax = figure(width, 0.55 * len(routes) + 1.5, f"Ways through the course. {said}.")
-    for row, (chosen, color) in enumerate(zip(routes.values(), SERIES, strict=False)):
-        ax.plot([chosen[0], chosen[-1]], [row, row], color=color, lw=4, solid_capstyle="round", alpha=0.35)
-        ax.plot(chosen, [row] * len(chosen), "o", ms=10, color=PAPER, mec=color, mew=3)
+    """Paths through a course, drawn like tram lines: a line for each route (name → ascending indices of its stops)."""
+    parts = "; ".join(f"{name}: {', '.join(stops[i] for i in route)}" for name, route in routes.items())
+    fig, ax = figure(width, 0.55 * len(routes) + 1.5, f"Paths through the course. {parts}.")
+    for row, (route, color) in enumerate(zip(routes.values(), SERIES, strict=False)):
+        ax.plot([route[0], route[-1]], [row, row], color=color, lw=4, solid_capstyle="round", alpha=0.35)
+        ax.plot(route, [row] * len(route), "o", ms=10, color=PAPER, mec=color, mew=3)
     ax.set_yticks(range(len(routes)), routes)
     ax.set_xticks(range(len(stops)), stops, rotation=40, ha="right", rotation_mode="anchor")
     ax.set(xlim=(-0.6, len(stops) - 0.4), ylim=(len(routes) - 0.5, -0.6))
@@ -33,92 +39,91 @@ def learning_paths(stops: Sequence[str], routes: Mapping[str, Sequence[int]], wi
 
 @styled
 def architecture(flow: Flow, names: Mapping[str, str] | None = None, level: int = 1, width: float = 9.5) -> Figure:
-    """A model's blocks as they run: from left to right by depth, from top to bottom by stride.
+    """The blocks of a model, from left to right by depth, from top to bottom by output stride.
 
-    Each box says its name and channels × height × width of what it gives; arrows are what the forward pass handed on.
-    Lists of vectors, which have no place in the image, stand in a row of their own, as number × channels.
+    A box shows the name of a block and its output as channels × height × width. Arrows show the data flow of the
+    forward pass. Lists of vectors, such as queries, have a row of their own and are shown as number × channels.
 
     Args:
-        names: how to call blocks, path → words; others keep the last part of their path.
-        level: blocks whose paths agree in so many parts have one colour.
+        names: path of a block → its name in the figure; by default the last part of its path.
+        level: blocks whose paths share this many leading parts have one colour.
     """
     blocks = flow.blocks[flow.blocks.index != "the rest"]
-    depth, row, strides = _layout(flow)
-    steps = max(depth.values()) + 1
-    called = {name: (names or {}).get(name, name.rpartition(".")[2]) for name in blocks.index}
-    shapes = {name: f"{b.channels} × {b.height} × {b.width}" if b.width else f"{b.height} × {b.channels}"
-              for name, b in blocks.iterrows()}  # fmt: skip
-    said = [f"{called[name]} {shape}".replace("\n", " ") for name, shape in shapes.items()]
-    lowest, highest = min(row.values()), max(row.values())
-    alt = f"Blocks and what they give, channels × height × width: {'; '.join(said)}."
-    half = (0.36 if steps < 9 else 0.43, 0.3)  # of a box; many steps get narrow gaps rather than tiny letters
-    room = 2 * half[0] * 72 * (width - 0.6) / steps  # points across a box
-    titles, one_line = ["image", *called.values()], ["3 × 999 × 999", *shapes.values()]
-    tall = _fitting(room, titles, one_line) < 7  # the channels get a line of their own
-    if tall:
-        shapes = {name: shape.replace(" × ", " ×\n", 1) for name, shape in shapes.items()}
-    size = _fitting(room, titles, list(shapes.values()))
-    fig, ax = figure(width, (0.78 if tall else 0.62) * (highest - lowest + 1) + 0.7, alt)
-    group_of = {str(name): tuple(name.split(".")[:level]) for name in blocks.index}
-    groups = list(dict.fromkeys(group_of.values()))
-    straights = []
-    for source, target in flow.edges:
-        x0, x1 = depth[source] + half[0], depth[target] - half[0]
-        straight = row[source] != row[target] or not any(
-            row[name] == row[source] and depth[source] < depth[name] < depth[target] for name in row
-        )
-        straights.append(straight)
-        start, end, bend = ((x0, row[source]), (x1, row[target]), 0.0) if straight else (  # around what lies between
-            (x0 - half[0], row[source] + half[1]), (x1 + half[0] / 2, row[target] + half[1]), 0.2)  # fmt: skip
-        ax.annotate("", end, start, zorder=1, arrowprops={
-            "arrowstyle": "-|>", "color": SOFT, "lw": 1, "shrinkA": 0, "shrinkB": 0,
-            "connectionstyle": f"arc3,rad={bend}"})  # fmt: skip
-    boxes = {"image": ("image", f"3 ×{chr(10) if tall else ' '}{flow.size[0]} × {flow.size[1]}", SOFT)}
-    for name, shape in shapes.items():
-        boxes[str(name)] = (called[str(name)], shape, SERIES[groups.index(group_of[str(name)]) % len(SERIES)])
-    for name, (title, shape, color) in boxes.items():
-        x, y = depth[name], row[name]
-        corner, round_ = (x - half[0], y - half[1]), "round,pad=0,rounding_size=0.08"
-        for face, alpha in ((PAPER, 1.0), (color, 0.18)):  # what lies behind a box is hidden
-            box = FancyBboxPatch(corner, 2 * half[0], 2 * half[1], boxstyle=round_, fc=face, ec="none", alpha=alpha)
-            ax.add_patch(box).set_zorder(2)
-        ax.text(x, y - (0.17 if tall else 0.1), title, ha="center", va="center", fontsize=size, weight="bold")
-        ax.text(x, y + (0.09 if tall else 0.14), shape, ha="center", va="center", fontsize=0.82 * size, color=INK)
-    ax.set_xlim(-0.5, steps - 0.5)
-    ax.set_ylim(highest + (0.5 if all(straights) else 0.8), lowest - 0.5)
-    said_of = {0: "lists", 1: "1"}
+    positions, strides = _layout(flow)
+    titles = {"image": "image"} | {n: (names or {}).get(n, n.rpartition(".")[2]) for n in blocks.index}
+    outputs = {"image": ("3", f"{flow.size[0]} × {flow.size[1]}")}
+    for name, b in blocks.iterrows():
+        outputs[str(name)] = (b.channels, f"{b.height} × {b.width}") if b.width else (b.height, b.channels)
+    parts = "; ".join(f"{titles[n]} {outputs[n][0]} × {outputs[n][1]}".replace("\n", " ") for n in blocks.index)
+    columns = max(x for x, _ in positions.values()) + 1
+    box_width = BOX_WIDTH if columns < CROWDED else CROWDED_BOX_WIDTH
+    points = box_width * 72 * (width - 0.6) / columns  # width of a box
+    for space in (" ", "\n"):  # where letters get too small, a shape takes two lines
+        shapes = {name: f"{first} ×{space}{rest}" for name, (first, rest) in outputs.items()}
+        title, shape = (max(map(len, "\n".join(texts.values()).splitlines())) for texts in (titles, shapes))
+        font = min(LARGEST_FONT, points / max(BOLD_LETTER * title, LETTER * SHAPE_FONT * shape))
+        if font >= SMALLEST_FONT:
+            break
+
+    top, bottom = min(y for _, y in positions.values()) - 0.5, max(y for _, y in positions.values()) + 0.5
+    alt = f"Blocks and their outputs, channels × height × width: {parts}."
+    fig, ax = figure(width, ROW_INCHES[space] * (bottom - top) + 0.7, alt)
+    bent = [_draw_arrow(ax, positions, source, target, box_width) for source, target in flow.edges]
+    groups = {name: ".".join(name.split(".")[:level]) for name in blocks.index}
+    colors = {group: SERIES[i % len(SERIES)] for i, group in enumerate(dict.fromkeys(groups.values()))}
+    for name, position in positions.items():
+        color = colors[groups[name]] if name in groups else SOFT
+        _draw_box(ax, position, box_width, color, titles[name], shapes[name], font)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(bottom + (BEND_MARGIN if any(bent) else 0), top))
+    row_names = {0: "lists", 1: "1"}
     if ((blocks["height"] == 1) & (blocks["width"] == 1)).any():
-        said_of[max(strides)] = "1 × 1"  # a whole image in one vector is no map
-    ax.set_yticks(range(len(strides)), [said_of.get(stride, f"1/{stride}") for stride in strides])
-    ax.set_xticks([])
-    ax.set_ylabel("size of the maps")
+        row_names[max(strides)] = "1 × 1"  # one vector for the whole image
+    ax.set_yticks(range(len(strides)), [row_names.get(stride, f"1/{stride}") for stride in strides])
+    ax.set(xticks=[], ylabel="resolution")
     ax.spines[:].set_visible(False)
     return fig
 
 
-def _fitting(room: float, titles: Sequence[str], shapes: Sequence[str]) -> float:
-    """The size of bold titles, and of shapes at 0.82 of it, that fits into so many points; at most 8.5."""
-    titles, shapes = ([line for text in texts for line in text.splitlines()] for texts in (titles, shapes))
-    return min(8.5, room / max(0.72 * max(map(len, titles)), 0.82 * 0.6 * max(map(len, shapes))))
-
-
-def _layout(flow: Flow) -> tuple[dict[str, int], dict[str, float], list[int]]:
-    """Where blocks stand: depth is the longest way from the image; a row holds what has one stride, twins spread out.
+def _layout(flow: Flow) -> tuple[dict[str, Point], list[int]]:
+    """Positions of the blocks: the column is the longest path from the image, the row is the output stride.
 
     Returns:
-        Depth and row by name, and the stride of each row; 0 for lists, below all maps.
+        name → (x, y), x in columns and y in rows, and the stride of each row; 0 for lists of vectors, the last row.
     """
-    depth, row = {"image": 0}, {"image": 1.0}
+    column, stride_of = {"image": 0}, {"image": 1}
     for name, block in flow.blocks.iterrows():
-        before = [depth[source] for source, target in flow.edges if target == name and source in depth]
-        depth[str(name)] = 1 + max(before, default=0)
-        row[str(name)] = float(2 ** np.log2(flow.size[0] / block["height"]).round()) if block["width"] else 0.0
-    strides = sorted(set(row.values()), key=lambda stride: stride or np.inf)
-    row = {name: float(strides.index(stride)) for name, stride in row.items()}
-    twins: dict[tuple[int, float], list[str]] = {}
-    for name in row:
-        twins.setdefault((depth[name], row[name]), []).append(name)
-    for same in twins.values():
-        for i, name in enumerate(same):
-            row[name] += 0.75 * (i - (len(same) - 1) / 2)
-    return depth, row, [int(stride) for stride in strides]
+        sources = [column[source] for source, target in flow.edges if target == name and source in column]
+        column[str(name)] = 1 + max(sources, default=0)
+        stride_of[str(name)] = 2 ** round(np.log2(flow.size[0] / block["height"])) if block["width"] else 0
+    strides = sorted(set(stride_of.values()), key=lambda stride: stride or np.inf)
+    cells = {name: (column[name], strides.index(stride)) for name, stride in stride_of.items()}
+    taken = list(cells.values())
+    positions: dict[str, Point] = {}
+    for i, (name, (x, y)) in enumerate(cells.items()):
+        offset = taken[:i].count((x, y)) - (taken.count((x, y)) - 1) / 2
+        positions[name] = x, y + TWIN_DISTANCE * offset
+    return positions, strides
+
+
+def _draw_box(ax: Axes, position: Point, box_width: float, color: str, title: str, shape: str, font: float) -> None:
+    x, y = position
+    corner, style = (x - box_width / 2, y - BOX_HEIGHT / 2), f"round,pad=0,rounding_size={CORNER}"
+    for face, alpha in ((PAPER, 1.0), (color, TINT)):  # the white box hides what is behind it
+        box = FancyBboxPatch(corner, box_width, BOX_HEIGHT, boxstyle=style, fc=face, ec="none", alpha=alpha)
+        ax.add_patch(box).set_zorder(2)
+    title_y, shape_y = TWO_LINES_Y if "\n" in shape else ONE_LINE_Y
+    ax.text(x, y + title_y, title, ha="center", va="center", fontsize=font, weight="bold")
+    ax.text(x, y + shape_y, shape, ha="center", va="center", fontsize=SHAPE_FONT * font, color=INK)
+
+
+def _draw_arrow(ax: Axes, positions: Mapping[str, Point], source: str, target: str, box_width: float) -> bool:
+    """An arrow between two blocks; returns whether it is bent around blocks in between, in the same row."""
+    (x0, y0), (x1, y1) = positions[source], positions[target]
+    bent = y0 == y1 and any(y == y0 and x0 < x < x1 for x, y in positions.values())
+    start, end = (x0 + box_width / 2, y0), (x1 - box_width / 2, y1)
+    if bent:
+        start, end = (x0, y0 + BOX_HEIGHT / 2), (x1 - box_width / 4, y1 + BOX_HEIGHT / 2)
+    arrow = {"arrowstyle": "-|>", "color": SOFT, "lw": 1, "shrinkA": 0, "shrinkB": 0}
+    curve = f"arc3,rad={BEND if bent else 0.0}"
+    ax.annotate("", end, start, zorder=1, arrowprops=arrow | {"connectionstyle": curve})
+    return bent

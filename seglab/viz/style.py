@@ -1,7 +1,7 @@
-"""The house's style: colours, fonts, and a figure that shows itself with a description in words.
+"""The style of all figures: colours, fonts, and a figure class with alternative text.
 
-Each function of `viz` and `charts` returns a `Figure`. At the end of a notebook cell it shows itself; its `alt` text,
-derived from the data, travels with it into the notebook and into exported pages.
+Every drawing function of `viz` returns a `Figure`. At the end of a notebook cell it displays itself. Its `alt` text is
+derived from the data and is stored in the notebook and in exported pages.
 """
 
 from base64 import b64encode
@@ -25,15 +25,14 @@ STYLE: Any = {
     "grid.color": "#e4e8ec", "grid.linewidth": 0.8, "legend.frameon": False, "image.interpolation": "nearest",
     "hatch.linewidth": 0.8,
 }  # fmt: skip
-DPI, SHOWN = 144, 2 / 3  # drawn larger than shown, so that it is sharp on dense displays
+DPI = 144
+SHOWN = 2 / 3  # displayed width / width of the PNG in pixels; below 1, so that figures are sharp on dense displays
+
+styled = mpl.rc_context(STYLE)  # decorator: the function draws in this style, whatever rcParams the reader has set
 
 
 class Figure(MplFigure):
-    """A matplotlib figure that shows itself in notebooks without pyplot, and carries a description.
-
-    Attributes:
-        alt: what there is to see, in words.
-    """
+    """A matplotlib figure that displays itself in notebooks without pyplot; `alt` is its alternative text."""
 
     alt: str = ""
 
@@ -41,7 +40,7 @@ class Figure(MplFigure):
         """The figure as PNG bytes, as for `ipywidgets.Image(value=…)`."""
         buffer = BytesIO()
         FigureCanvasAgg(self)
-        # No date and no version in the file: the same figure is the same bytes.
+        # No date and no version in the file: equal figures give equal bytes.
         self.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.06, metadata={"Software": None})
         return buffer.getvalue()
 
@@ -52,31 +51,19 @@ class Figure(MplFigure):
         return data, {"image/png": {"alt": self.alt, "width": round(width * SHOWN)}}
 
 
+@styled
 def figure(width: float, height: float, alt: str, **grid: Any) -> tuple[Figure, Any]:
-    """An empty figure in the house's style and its axes; `grid` as for `Figure.subplots`.
+    """An empty figure in this style and its axes; `grid` as for `Figure.subplots`.
 
     Args:
-        width, height: inches; 9.5 inches fill the page.
-        alt: what there will be to see, in words.
+        width, height: inches; the text of a page is 9.5 inches wide.
+        alt: alternative text.
     """
-    with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(width, height), layout="constrained")
-        fig.alt = alt
-        return fig, fig.subplots(**grid)
+    fig = Figure(figsize=(width, height), layout="constrained")
+    fig.alt = alt
+    return fig, fig.subplots(**grid)
 
 
-def styled(draw: Any) -> Any:
-    """Draw within the house's style, whatever the reader has set."""
-
-    def drawn(*args: Any, **kwargs: Any) -> Figure:
-        with mpl.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    drawn.__name__, drawn.__doc__ = draw.__name__, draw.__doc__
-    drawn.__wrapped__ = draw  # type: ignore[attr-defined]
-    return drawn
-
-
-def percent(share: float) -> str:
+def percent(fraction: float) -> str:
     """0.314 → "31 %"."""
-    return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
+    return f"{100 * fraction:.0f} %" if fraction >= 0.01 else "< 1 %"
