@@ -13,10 +13,10 @@ from seglab.masks.arrays import Array, as_torch, like
 def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = None) -> Array:
     """The class with the highest score at each pixel; of equal scores, the class with the lowest index.
 
-    With `size`, the mask equals the argmax of the bilinearly interpolated scores (`align_corners=False`). A CPU
-    computes it in a fraction of the time and memory that interpolating all scores takes. Where the two highest
-    scores agree to the last bit, torch's own result can depend on the processor, the number of threads and the
-    size; `to_mask` then gives the result of torch's general CPU kernel.
+    With `size`, the mask equals the argmax of the bilinearly interpolated scores (`align_corners=False`). On a CPU it
+    takes a fraction of the time and memory of interpolating all scores. Where the two highest scores agree to the last
+    bit, torch's result can depend on the processor, the number of threads and the size; on a CPU, `to_mask` then
+    returns the result of torch's general kernel.
 
     Args:
         scores: float, of torch, NumPy or TensorFlow: (B, K, H, W), (B, H, W, K), (K, H, W) or (H, W, K) for
@@ -56,7 +56,7 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
     batch = t.detach().float().reshape(-1, *t.shape[-3:])
     if t.device.type == "cpu":
         mask = torch.from_numpy(np.stack([_argmax_at(s.numpy(), size) for s in batch]))
-    else:  # an accelerator interpolates everything faster than it finds out where this is unnecessary
+    else:  # on an accelerator, interpolating all scores is faster than selecting those that matter
         mask = F.interpolate(batch, size, mode="bilinear").argmax(1).to(torch.uint8)
     return like(mask.reshape(*t.shape[:-3], *size), scores)
 

@@ -120,10 +120,11 @@ def _blend(
 def outlines(mask: Array, width: int = 1) -> Array:
     """The pixels whose distance to another region is at most `width` (Chebyshev): bool, the mask's shape and kind.
 
-    A boundary so gets a line on both of its sides. The border of the image is not a boundary.
+    Pixels on both sides of a boundary are marked. The border of the image is not a boundary.
 
     Args:
         mask: integer (…, H, W), of torch, NumPy or TensorFlow; void is a region like any class.
+        width: in pixels, at least 1.
     """
     labels = as_torch(mask).float()
     batch = labels.reshape(-1, 1, *labels.shape[-2:])
@@ -134,7 +135,7 @@ def outlines(mask: Array, width: int = 1) -> Array:
 
 
 def label_map(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
-    """A mask as contiguous uint8 (H, W) or (B, H, W).
+    """A mask of any kind as a contiguous uint8 array (H, W) or (B, H, W), after a check of its labels.
 
     Raises:
         ValueError: not integers, another number of dimensions, or a label that is neither a class nor void.
@@ -147,14 +148,14 @@ def label_map(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
 
 
 def _paint(labels: NDArray[np.uint8], classes: ClassSet) -> Image.Image:
-    """uint8 (H, W) → a picture of its classes, by Pillow's palette, the fastest lookup at hand."""
-    picture = Image.fromarray(labels)
-    picture.putpalette(classes.palette.tobytes())
-    picture = picture.convert("RGB")
+    """An RGB image of labels, uint8 (H, W), in their class colours and hatches; Pillow's palette lookup is fast."""
+    image = Image.fromarray(labels)
+    image.putpalette(classes.palette.tobytes())
+    image = image.convert("RGB")
     if any(classes.hatches):
         patterns = np.zeros(256, np.uint8)
         patterns[: len(classes)] = classes.hatches
         for pattern in set(np.unique(patterns[labels])) - {0}:
             stripes = (patterns[labels] == pattern) & hatch(int(pattern), labels.shape)
-            picture.paste(picture.point([v // 2 for v in range(256)] * 3), mask=Image.fromarray(stripes))
-    return picture
+            image.paste(image.point([v // 2 for v in range(256)] * 3), mask=Image.fromarray(stripes))
+    return image

@@ -75,7 +75,7 @@ class Estimate:
 
     @property
     def flips(self) -> float:
-        """Fraction of resamples whose sign is opposite to that of the value; a value of 0 counts half."""
+        """Fraction of resamples whose sign is opposite to that of the value; a resample with value 0 counts half."""
         against = self.resampled < 0 if self.value > 0 else self.resampled > 0
         return float(np.mean(against + 0.5 * (self.resampled == 0)))
 
