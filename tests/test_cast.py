@@ -57,7 +57,7 @@ def row_of(name, label, folder):
     assert p.scores().shape == (len(p.classes), *PHOTOGRAPH.shape[:2])
     assert (painted != PHOTOGRAPH).any()
     assert card["params"] == MODELS[name].params
-    grid = "×".join(map(str, p.tiles[0].grid.shape[1:]))
+    grid = "×".join(map(str, p.tiles[0].scores.shape[1:]))
     return {"label": model.label, "classes": p.classes.name, "named": len(p.mask.unique()), "grid": grid}
 
 

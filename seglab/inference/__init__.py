@@ -1,7 +1,7 @@
 """From an image to scores and a mask.
 
-fast        `FastModel`: fused BatchNorm, channels last, bfloat16
+fast        `FastModel`: folded BatchNorm, channels last, bfloat16
 tiles       overlapping tiles of large images
 prediction  `predict`, `Prediction`
-folder      many photographs, each with its mask, overlay and table
+folder      many photographs: a mask and an overlay for each, and one table
 """

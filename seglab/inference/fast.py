@@ -1,10 +1,11 @@
-"""From images to scores: at the size that a model was made for, by the fast path.
+"""The fast path from images to scores: the same model, computed faster.
 
-The fast path is the same model made quicker, not another one: BatchNorm is folded into the convolution before it,
-and maps lie in memory with channels last. `precision="bfloat16"` computes most of it with eight bits of mantissa.
+BatchNorm is folded into the convolution before it, and feature maps lie in memory with channels last.
+`precision="bfloat16"` computes most of the network with eight significant bits.
 """
 
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,18 +19,14 @@ from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from seglab.models.adapters import SegModel
 
 PRECISIONS = ("float32", "bfloat16")
-LONGEST = 40  # times as long as wide; a line of pixels, its width brought to hundreds, would be millions long
+MAX_ASPECT = 40  # longer side : shorter side; a line of pixels, resized by its short side, would be millions long
 
 
 def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
-    """The size at which the network sees an image: its short side becomes `short`, the other one follows.
-
-    Args:
-        size: (H, W) of the image.
-        short: None leaves the image as it is.
+    """The network's input size for an image of `size` (H, W): the short side becomes `short` pixels; None keeps both.
 
     Raises:
-        ValueError: the image is more than 40 times as long as wide.
+        ValueError: the longer side is more than 40 times as long as the shorter one.
 
     >>> network_size((375, 500), 520)
     (520, 693)
@@ -37,46 +34,44 @@ def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
     height, width = size
     if short is None or short == min(size):
         return height, width
-    if max(size) > LONGEST * min(size):
+    if max(size) > MAX_ASPECT * min(size):
         raise ValueError(
             f"an image of {height} × {width} pixels is too long: at the model's size it would be {short} wide and"
-            f" {short * max(size) // min(size)} long; cut it into pieces at most {LONGEST} times as long as wide"
+            f" {short * max(size) // min(size)} long; cut it into pieces at most {MAX_ASPECT} times as long as wide"
         )
-    long = int(short * max(size) / min(size))  # cut off, as torchvision does
+    long = int(short * max(size) / min(size))  # rounded down, as in torchvision
     return (short, long) if height <= width else (long, short)
 
 
 class FastModel:
-    """A model on the fast path. The model itself is left as it is.
+    """A copy of a model on the fast path; the model itself stays as it is.
 
-    Args:
-        precision: "float32", or "bfloat16": autocast where the model supports it, scores come back as float32.
+    With `precision="bfloat16"` it runs under autocast; its scores are float32 nevertheless.
 
     Raises:
-        ValueError: an unknown precision.
+        ValueError: the precision is unknown; the model cannot be copied.
     """
 
     def __init__(self, model: SegModel, precision: str = "float32") -> None:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
-        self.precision = precision
+        self.precision, self.short = precision, model.short
         self.model = fused(model).to(memory_format=torch.channels_last)
         self.device, self.dtype = device_of(model), _dtype_of(model)
-        self.short = model.short
 
     def twin(self) -> "FastModel":
-        """Another one on the same weights, for another thread: a module may keep something while it computes."""
+        """A copy with the same weights, for another thread: a module may keep something while it computes."""
         return deepcopy(self, {id(weight): weight for weight in self.model.parameters()})
 
     def size_of(self, images: Tensor) -> tuple[int, int]:
-        """(h, w) at which the network sees these images (…,H,W)."""
+        """The network's input size (h, w) for images (…,H,W)."""
         return network_size((images.shape[-2], images.shape[-1]), self.short)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (B,3,H,W) → scores float32 (B,K,h',w') on the grid of the model's head, on its device.
+        """uint8 (B,3,H,W) → scores float32 (B,K,h',w') at the head's output stride, on the model's device.
 
-        Images are brought to the model's size with antialiasing (bilinear), as uint8, before they are normalised.
+        Images are resized (bilinear, antialiased) as uint8 before they are normalised.
         """
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"expected uint8 images (B,3,H,W), found {images.dtype} {tuple(images.shape)}")
@@ -86,17 +81,16 @@ class FastModel:
             images = F.resize(images, list(size), antialias=True)
         batch = _normalized(images).to(self.dtype)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            scores = self.model(batch)
-        return scores.float()
+            return self.model(batch).float()
 
 
 def _dtype_of(module: nn.Module) -> torch.dtype:
-    """That of its weights, as `model.half()` may have left them."""
+    """The type of a module's floating-point weights, which `model.half()` changes."""
     return next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), torch.float32)
 
 
 def _normalized(images: Tensor) -> Tensor:
-    """`transforms.normalize` of uint8 (B,3,H,W) to the last bit, with channels last, in a quarter of its time.
+    """uint8 (B,3,H,W) → what `transforms.normalize` returns, to the last bit, channels last, in a quarter of its time.
 
     A row of an image is one vector of 3W numbers, so that nothing has to be transposed.
     """
@@ -107,66 +101,54 @@ def _normalized(images: Tensor) -> Tensor:
 
 
 def fused(model: SegModel) -> SegModel:
-    """A copy for `eval()`, in which every BatchNorm that follows a convolution is folded into it.
+    """A copy in `eval()` in which each BatchNorm that follows a convolution is folded into that convolution.
 
-    w' = w · γ/√(σ²+ε) and b' = (b − μ) · γ/√(σ²+ε) + β. Which follow one is seen in a forward pass; where a
-    convolution's output is used by anything else as well, the copy would differ, and the model is left unfused.
+    w' = w · γ/√(σ²+ε) and b' = (b − μ) · γ/√(σ²+ε) + β. A forward pass shows the pairs. Where the output of a
+    convolution is also used elsewhere, the scores of the folded copy differ, and the returned copy is not folded.
 
     Raises:
-        ValueError: the model cannot be copied, since it keeps something that has no copy.
+        ValueError: the model cannot be copied.
     """
     try:
-        own = deepcopy(model).eval()
-    except Exception as error:  # a lock, a tensor with its gradient's history, …
+        copy = deepcopy(model).eval()
+    except Exception as error:  # a lock, or a tensor with the history of its gradient
         raise ValueError(
-            f"{model.label} cannot be copied, and what predicts is a copy: {error}. Does a module keep what it computed"
-            " in training, or a lock? Let it forget that first"
+            f"{model.label} cannot be copied, and predictions are made with a copy: {error}. If a module keeps a lock"
+            " or a tensor that it computed in training, delete that first"
         ) from error
-    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    images = images.to(device_of(model), _dtype_of(model))
-    with torch.no_grad():  # inference_mode would make weights that nothing but it can use
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device_of(copy), _dtype_of(copy))
+    with torch.no_grad():  # weights made in inference_mode could be used in that mode only
         try:
-            before, pairs = _followed(deepcopy(own), images)
-        except Exception:  # it takes no image of this size, or none: a real one will tell
-            return own
-        folded = deepcopy(own)
+            expected, pairs = _conv_norm_pairs(copy, images)
+        except Exception:  # the model does not take images of this size; the real images show whether it works
+            return copy
+        folded = deepcopy(copy)
         for conv, norm in pairs:
             both: tuple[Any, Any] = folded.get_submodule(conv), folded.get_submodule(norm)
-            _set(folded, conv, fuse_conv_bn_eval(*both))
-            _set(folded, norm, nn.Identity())
-        apart = (deepcopy(folded)(images) - before).abs().max()  # a copy: what a module keeps of a pass must not travel
-    return folded if apart <= 1e-3 * before.abs().max() else own
+            folded.set_submodule(conv, fuse_conv_bn_eval(*both))
+            folded.set_submodule(norm, nn.Identity())
+        # The pass runs in another copy, because a module may keep something of it.
+        difference = (deepcopy(folded)(images) - expected).abs().max()
+    return folded if difference <= 1e-3 * expected.abs().max() else copy
 
 
-def _followed(model: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:
-    """Scores, and (convolution, BatchNorm) by name where the one's output is the other's input, once in that pass."""
-    made: dict[int, str] = {}
-    alive: list[Tensor] = []  # an id is unique only while its tensor lives
-    pairs: list[tuple[str, str]] = []
+def _conv_norm_pairs(model: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:
+    """The scores, and each (convolution, BatchNorm) by name of which one's output is the other's input, once a pass."""
+    probe = deepcopy(model)
+    sources: dict[int, str] = {}  # id of a convolution's output → the convolution's name
+    outputs: list[Tensor] = []  # held here, because an id is unique only while its tensor exists
     calls: list[str] = []
+    pairs: list[tuple[str, str]] = []
 
-    def look(name: str, module: nn.Module, given: Tensor, result: Tensor) -> None:
+    def record(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         calls.append(name)
         if isinstance(module, nn.Conv2d):
-            made[id(result)] = name
-            alive.append(result)
-        elif id(given) in made and module.running_mean is not None:
-            pairs.append((made[id(given)], name))
+            sources[id(output)] = name
+            outputs.append(output)
+        elif id(inputs[0]) in sources and module.running_mean is not None:
+            pairs.append((sources[id(inputs[0])], name))
 
-    kinds = nn.Conv2d, nn.BatchNorm2d
-    named = [(name, module) for name, module in model.named_modules() if type(module) in kinds]
-    hooks = [
-        module.register_forward_hook(lambda m, given, result, name=name: look(name, m, given[0], result))
-        for name, module in named
-    ]
-    try:
-        scores = model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return scores, [pair for pair in pairs if calls.count(pair[0]) == calls.count(pair[1]) == 1]
-
-
-def _set(model: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(model.get_submodule(parent), last, module)
+    for name, module in probe.named_modules():
+        if type(module) in (nn.Conv2d, nn.BatchNorm2d):
+            module.register_forward_hook(partial(record, name))
+    return probe(images), [pair for pair in pairs if calls.count(pair[0]) == calls.count(pair[1]) == 1]

@@ -1,7 +1,7 @@
-"""Photographs in, files out: for each a mask, an overlay and rows of a table, in a folder.
+"""Predictions for many photographs, written into one folder: a mask and an overlay for each, and one table.
 
-A mask's file keeps how it was made and what was found. So the same call, interrupted and started again, goes on where
-it was, and a mask that somebody sends still says which weights it is from.
+The file of a mask stores the settings it was made with and its rows of the table. The same call, interrupted and
+started again, continues with the first missing photograph, and a mask that is passed on names the weights it is from.
 """
 
 import json
@@ -35,72 +35,69 @@ def segment(
     alpha: float = 0.6,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Write NAME_mask.png, NAME_overlay.png and table.csv. What is there already from the same call is kept.
+    """Write NAME_mask.png and NAME_overlay.png for each photograph, and table.csv; finished ones are kept.
 
     Args:
-        paths: of the pictures, see `files.image_paths`.
-        out: the folder; not one of those in which the pictures lie.
-        alpha: share of the class colour in overlays, 0 to 1.
+        paths: of the photographs, see `data.images.image_paths`.
+        out: the folder to write to; it must not hold the photographs.
         tile, precision: see `predict`.
+        alpha: weight of the class colour in overlays, 0 to 1.
 
     Returns:
-        The table, see `Prediction.table`, of every picture; and what is wrong with those that could not be used.
+        The tables of all photographs, see `Prediction.table`; and an error message for each that could not be used.
 
     Raises:
-        ValueError: `out` holds some of the pictures; an option that no picture could be segmented with.
-        OSError: nothing can be written there.
+        ValueError: `out` holds photographs; an option is invalid.
+        OSError: `out` cannot be written to.
     """
     if any(path.resolve().parent == out.resolve() for path in paths):
         raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
-    _check(model, tile, precision, alpha)
+    _check_options(model, tile, precision, alpha)
     out.mkdir(parents=True, exist_ok=True)
-    how = {
-        "seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()), "short": model.short,
-        "tile": tile and list(tile), "precision": precision, "alpha": alpha,
-    }  # fmt: skip
+    settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
+                "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha}  # fmt: skip
     tables, problems = {}, []
     for path in tqdm(paths, unit="image", disable=not progress or len(paths) == 1):
         try:
-            tables[os.fsencode(path.name).decode(errors="replace")] = _segment(model, path, out, how)
+            tables[os.fsencode(path.name).decode(errors="replace")] = _segment_one(model, path, out, settings)
         except (ValueError, OSError) as error:
             problems.append(str(error))
-    table = pd.concat(tables, names=["image"]) if tables else pd.DataFrame()
-    if tables:
-        with replacing(out / "table.csv") as file:
-            table.to_csv(file, float_format="%.4f", lineterminator="\n")
+    if not tables:
+        return pd.DataFrame(), problems
+    table = pd.concat(tables, names=["image"])
+    with replacing(out / "table.csv") as file:
+        table.to_csv(file, float_format="%.4f", lineterminator="\n")
     return table, problems
 
 
-def _check(model: SegModel, tile: tuple[int, int] | None, precision: str, alpha: float) -> None:
-    """What is wrong with an option is said once, not of every picture."""
+def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str, alpha: float) -> None:
+    """Raise the error of an invalid option once, instead of once for each photograph."""
     blank = torch.zeros(3, 1, 1, dtype=torch.uint8)
     overlay(blank, blank[0], model.classes, alpha)
-    if tile:
-        tiles((1, 1), tile)
+    tiles((1, 1), tile or (1, 1))
     next(predictions(model, [], precision=precision), None)
 
 
-def _segment(model: SegModel, path: Path, out: Path, how: dict[str, Any]) -> pd.DataFrame:
-    painted, labelled = out / f"{path.stem}_overlay.png", out / f"{path.stem}_mask.png"
-    about = how | {"image": sha256_file(path)}
-    if painted.is_file() and (known := _found(labelled, about)) is not None:
+def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any]) -> pd.DataFrame:
+    overlay_file, mask_file = out / f"{path.stem}_overlay.png", out / f"{path.stem}_mask.png"
+    origin = settings | {"image": sha256_file(path)}
+    if overlay_file.is_file() and (known := _stored_table(mask_file, origin)) is not None:
         return known
-    p = predict(model, path, tile=how["tile"], precision=how["precision"])
-    picture = overlay(p.image, p.mask, p.classes, how["alpha"])
-    with replacing(painted) as file:
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file, format="PNG")
-    table = p.table()
-    with replacing(labelled) as file:  # last: with it the picture is finished
-        write_mask(file, p.mask, p.classes, json.dumps(about | {"table": table.reset_index().to_dict("list")}))
+    p = predict(model, path, tile=settings["tile"], precision=settings["precision"])
+    painted, table = overlay(p.image, p.mask, p.classes, settings["alpha"]), p.table()
+    with replacing(overlay_file) as file:
+        Image.fromarray(painted.permute(1, 2, 0).numpy()).save(file, format="PNG")
+    with replacing(mask_file) as file:  # last: a mask with its overlay is a finished photograph
+        write_mask(file, p.mask, p.classes, json.dumps(origin | {"table": table.reset_index().to_dict("list")}))
     return table
 
 
-def _found(labelled: Path, about: dict[str, Any]) -> pd.DataFrame | None:
-    """The table that a mask's file keeps; None if there is none, or it was made in another way."""
+def _stored_table(mask_file: Path, origin: dict[str, Any]) -> pd.DataFrame | None:
+    """The table in the file of a mask; None if there is no such file, or one with another origin."""
     try:
-        with Image.open(labelled) as image:
-            told = json.loads(image.info["seglab"])
-            table = told.pop("table")
+        with Image.open(mask_file) as image:
+            stored = json.loads(image.info["seglab"])
+            table = stored.pop("table")
     except (OSError, ValueError, KeyError):
         return None
-    return pd.DataFrame(table).set_index("class") if told == about else None
+    return pd.DataFrame(table).set_index("class") if stored == origin else None

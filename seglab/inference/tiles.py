@@ -8,28 +8,28 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A piece of the image and what was said of it.
+    """A piece of an image with its scores.
 
     Attributes:
-        top, left, height, width: its place in pixels.
-        grid: float32 (K,h',w') scores on the head's grid.
+        top, left, height, width: its position and size in pixels of the image.
+        scores: float32 (K,h',w') at the head's output stride.
     """
 
     top: int
     left: int
     height: int
     width: int
-    grid: Tensor
+    scores: Tensor
 
 
 def tile_weights(length: int) -> Tensor:
-    """How much each pixel along a tile's side counts: most in the middle, which the network sees with its context."""
+    """float32 (length,): the weight of each pixel along a tile's side, highest in the middle, where context is seen."""
     ramp = torch.arange(1, length + 1, dtype=torch.float32)
     return torch.minimum(ramp, ramp.flip(0)) / length
 
 
 def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int | None = None) -> list[tuple[int, int, int, int]]:
-    """How an image is cut: (top, left, height, width) of equal tiles that cover it and share at least `overlap`."""
+    """Equal tiles (top, left, height, width) that cover an image of `size` (H, W); for `overlap` see `predict`."""
     if min(tile) < 1:
         raise ValueError(f"tile={tile}; expected a height and a width in pixels")
     overlap = min(64, min(tile) // 4) if overlap is None else overlap
@@ -41,6 +41,6 @@ def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int | None = No
 
 
 def _starts(whole: int, part: int, overlap: int) -> list[int]:
-    """Where tiles begin along a side, evenly."""
+    """Evenly spaced starts of the tiles along one side."""
     count = 1 if part >= whole else -(-(whole - overlap) // (part - overlap))
     return [round(k * (whole - part) / max(1, count - 1)) for k in range(count)]

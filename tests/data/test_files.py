@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngImageFile
 from torch import Tensor
 
 from seglab.data.classes import CLASS_SETS, ClassSet
-from seglab.data.images import read_image
-from seglab.data.labels import check_mask, check_pair, mask_from_colors, read_mask, relabel
+from seglab.data.images import image_paths, read_image, to_image
+from seglab.data.labels import check_mask, check_pair, mask_from_colors, read_mask, relabel, write_mask
 
 STREET, VOC = CLASS_SETS["street"], CLASS_SETS["voc"]
 BINARY = ClassSet("binary", ("ground", "cell"), ((0, 0, 0), (255, 255, 255)))
@@ -232,7 +232,9 @@ def test_labels_of_the_class_set_and_void_pass():
 
 
 def test_foreign_labels_are_listed_with_their_pixels():
-    with pytest.raises(ValueError, match=r"a\.png has labels 12 \(2 pixels\), 40 \(1 pixel\) outside the 11 classes of 'street'"):
+    with pytest.raises(
+        ValueError, match=r"a\.png has labels 12 \(2 pixels\), 40 \(1 pixel\) outside the 11 classes of 'street'"
+    ):
         check_mask(mask_of(0, 12, 40, 12), STREET, "a.png")
     with pytest.raises(ValueError, match="and 10 more"):
         check_mask(mask_of(*range(100, 120)), STREET, "a.png")
@@ -244,7 +246,9 @@ def test_a_binary_mask_saved_as_0_255_is_recognised():
 
 
 def test_labels_that_count_from_one_are_recognised():
-    with pytest.raises(ValueError, match=r"count from 1\? Then translate the mask with labels=\{1: 0, …, 11: 10, 0: 255\}"):
+    with pytest.raises(
+        ValueError, match=r"count from 1\? Then translate the mask with labels=\{1: 0, …, 11: 10, 0: 255\}"
+    ):
         check_mask(mask_of(1, 5, 11), STREET, "a.png")
 
 
@@ -260,3 +264,66 @@ def test_image_and_mask_must_have_one_size():
         check_pair(torch.zeros(3, 4, 6), torch.zeros(6, 4), "a")
     with pytest.raises(ValueError, match=r"its mask 4 × 5; pair them"):
         check_pair(torch.zeros(3, 4, 6), torch.zeros(4, 5), "a")
+
+
+# ---- images in any form ------------------------------------------------------------------------------------
+
+
+def test_the_same_picture_however_it_comes(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    expected = torch.from_numpy(rgb).permute(2, 0, 1)
+    tensor = torch.from_numpy(rgb.copy())
+    for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(rgb), rgb, tensor,
+                    expected, np.moveaxis(rgb, -1, 0), rgb.astype(np.uint16) * 257,
+                    rgb.astype(">u2") * 257):  # fmt: skip
+        assert torch.equal(to_image(picture), expected)
+
+
+def test_grey_and_alpha():
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    for picture in (grey, grey[..., None], torch.from_numpy(grey), torch.from_numpy(grey)[None]):
+        assert torch.equal(to_image(picture), torch.from_numpy(grey).expand(3, 3, 4))
+    clear = np.zeros((5, 6, 4), np.uint8)
+    assert (to_image(clear) == 255).all()  # what is transparent lies on white
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (np.zeros((4, 5, 3)), "float64; expected uint8"),
+        (torch.zeros(3, 4, 5), "float32; expected uint8"),
+        (np.zeros((6, 5, 2), np.uint8), r"shape \(6, 5, 2\)"),
+        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \(2, 4, 5, 3\)"),
+        (np.zeros((0, 5, 3), np.uint8), r"shape \(0, 5, 3\)"),
+        (torch.zeros(3, 4, 5, dtype=torch.bfloat16), r"bfloat16; expected uint8.*\.byte\(\)"),
+        (np.zeros((4, 5, 3), bool), r"bool; expected uint8.*astype"),
+        (Image.fromarray(np.full((4, 5), 200, np.int32)), "values from 200 to 200 in 32 bits"),
+        ("nowhere.jpg", "no such file"),
+    ],
+)
+def test_what_is_no_picture_is_refused(picture, said):
+    with pytest.raises(ValueError, match=said):
+        to_image(picture)
+
+
+def test_a_mask_comes_back_from_its_file(tmp_path):
+    mask = torch.randint(0, 11, (20, 30), dtype=torch.uint8)
+    mask[3, 4] = 255
+    write_mask(tmp_path / "m.png", mask, STREET)
+    assert torch.equal(read_mask(tmp_path / "m.png", STREET), mask)
+    colors = np.asarray(Image.open(tmp_path / "m.png").convert("RGB"))
+    assert (colors == STREET.palette[mask.numpy()]).all()
+
+
+def test_pictures_in_folders(tmp_path):
+    for name in ("b.png", "a.JPG", "note.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in image_paths([tmp_path])] == ["a.JPG", "b.png"]
+    with pytest.raises(ValueError, match=r"several images are named 'b' \(.*b.png, .*b.png\)"):
+        image_paths([tmp_path, tmp_path / "b.png"])
+    with pytest.raises(ValueError, match=r"no such file; did you mean 'b.png'"):
+        image_paths([tmp_path / "b.pgn"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no images"):
+        image_paths([tmp_path / "empty"])

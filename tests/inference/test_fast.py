@@ -1,4 +1,4 @@
-"""The fast path is the same model: folded, laid out otherwise, and equal."""
+"""The fast path gives the scores of the model: BatchNorm folded, channels last, bfloat16."""
 
 import copy
 
@@ -23,8 +23,8 @@ RGB = ClassSet("rgb", ("red", "green", "blue"), ((255, 0, 0), (0, 255, 0), (0, 0
 MEMBRANE = CLASS_SETS["membrane"]
 
 
-def lively(model):
-    """Random BatchNorm statistics and scales: fresh ones are all but the identity, and would hide mistakes."""
+def randomized(model):
+    """Random BatchNorm statistics and scales: the initial ones are nearly the identity, and would hide mistakes."""
     rng = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
@@ -38,7 +38,7 @@ def lively(model):
 
 def untrained(name, norm=None):
     torch.manual_seed(0)
-    return lively(load_model(name, weights=None, norm=norm, device="cpu"))
+    return randomized(load_model(name, weights=None, norm=norm, device="cpu"))
 
 
 def photos(*size, batch=2, seed=0):
@@ -55,7 +55,7 @@ def scores_of(model, images):
 
 
 def assert_close(one, other, tolerance=1e-4):
-    """As far as the largest of the expected scores is from the smallest."""
+    """Relative to the range of the expected scores."""
     assert other.std() > 0
     torch.testing.assert_close(one, other, rtol=0, atol=tolerance * float(other.max() - other.min()))
 
@@ -64,14 +64,16 @@ def assert_close(one, other, tolerance=1e-4):
 
 
 @pytest.mark.parametrize("name", [*CONVOLUTIONAL, "segformer_mini", "mask2former_mini"])
-def test_fused_says_the_same(name):
+def test_fused_gives_the_same_scores(name):
     model = untrained(name)
-    quick, images = fused(model), photos(70, 99)
-    assert_close(scores_of(quick, images), scores_of(model, images))
+    folded, images = fused(model), photos(70, 99)
+    assert_close(scores_of(folded, images), scores_of(model, images))
     assert_close(FastModel(model)(images), scores_of(model, images))
     if name in CONVOLUTIONAL:
         assert norms(model) > 5
-        assert norms(quick) == sum("aux_classifier" in n for n, m in quick.named_modules() if type(m) is nn.BatchNorm2d)
+        assert norms(folded) == sum(
+            "aux_classifier" in n for n, m in folded.named_modules() if type(m) is nn.BatchNorm2d
+        )
 
 
 def test_folded_by_hand():
@@ -88,7 +90,7 @@ def test_folded_by_hand():
 
 
 class Shared(nn.Module):
-    """Something that must not be folded, between a pair that would be: `case` says what."""
+    """Two pairs of convolution and BatchNorm, of which the second must not be folded; `case` names the reason."""
 
     def __init__(self, case):
         super().__init__()
@@ -121,18 +123,18 @@ UNFUSED = {"used twice": 2, "changed in place": 2, "conv called twice": 1, "norm
 
 @pytest.mark.parametrize("case", UNFUSED)
 def test_what_must_not_be_folded_stays(case):
-    """Where it cannot be seen that a pair must stay, the result is wrong, and the whole model is left as it was."""
+    """Where the forward pass does not show that a pair must stay, the scores differ, and nothing is folded."""
     torch.manual_seed(0)
-    model, images = lively(wrap(Shared(case), MEMBRANE)), photos(64, 96)
-    quick = fused(model)
-    assert norms(quick) == UNFUSED[case]
-    assert_close(scores_of(quick, images), scores_of(model, images), 1e-5)
+    model, images = randomized(wrap(Shared(case), MEMBRANE)), photos(64, 96)
+    folded = fused(model)
+    assert norms(folded) == UNFUSED[case]
+    assert_close(scores_of(folded, images), scores_of(model, images), 1e-5)
     if UNFUSED[case] == 2:
-        assert torch.equal(scores_of(quick, images), scores_of(model, images))
+        assert torch.equal(scores_of(folded, images), scores_of(model, images))
 
 
 @pytest.mark.parametrize("name", ["lraspp_mini", "unet_mini", "fcn_mini"])
-def test_group_norm_is_left_alone(name):
+def test_group_norm_is_not_folded(name):
     model, images = untrained(name, norm="group"), photos(64, 96)
     assert sum(isinstance(module, nn.GroupNorm) for module in fused(model).modules()) > 5
     assert torch.equal(scores_of(fused(model), images), scores_of(model, images))
@@ -154,7 +156,7 @@ def test_the_given_model_is_left_as_it_is(precision, training):
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_random_numbers_are_not_used_up():
+def test_the_random_generator_is_not_advanced():
     model = untrained("lraspp_mini")
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -166,16 +168,16 @@ def test_random_numbers_are_not_used_up():
 # --- from images to the network -----------------------------------------------------------------------------------
 
 
-class Mirror(nn.Module):
-    """Its scores are its input; it has no weights."""
+class Identity(nn.Module):
+    """Scores equal to the input, without weights."""
 
     def forward(self, x):
         return x
 
 
 @pytest.mark.parametrize("size", [(64, 96), (51, 73), (1, 1), (97, 64)])
-def test_images_come_normalised_to_the_last_bit(size):
-    model, images = wrap(Mirror(), RGB), photos(*size)
+def test_images_are_normalised_to_the_last_bit(size):
+    model, images = wrap(Identity(), RGB), photos(*size)
     assert torch.equal(FastModel(model)(images), normalize(images))
     model.short = 40
     resized = F.resize(images, [40], antialias=True)
@@ -186,20 +188,20 @@ def test_images_come_normalised_to_the_last_bit(size):
 
 @settings(max_examples=200)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 3000))
-def test_sizes_are_torchvisions(height, width, short):
+def test_sizes_equal_those_of_torchvision(height, width, short):
     assume(max(height, width) <= 40 * min(height, width))
     resized = F.resize(torch.empty(3, height, width, device="meta"), [short])
     assert network_size((height, width), short) == tuple(resized.shape[-2:])
     assert network_size((height, width), None) == (height, width)
 
 
-def test_what_is_no_batch_of_images():
-    quick = FastModel(wrap(Mirror(), RGB))
+def test_inputs_that_are_not_a_batch_of_images():
+    fast = FastModel(wrap(Identity(), RGB))
     for wrong in (photos(8, 9).float(), photos(8, 9)[0], photos(8, 9).permute(0, 2, 3, 1)):
         with pytest.raises(ValueError, match=r"expected uint8 images \(B,3,H,W\), found torch"):
-            quick(wrong)
+            fast(wrong)
     with pytest.raises(ValueError, match="unknown precision 'float16'; did you mean 'bfloat16'"):
-        FastModel(wrap(Mirror(), RGB), "float16")
+        FastModel(wrap(Identity(), RGB), "float16")
 
 
 # --- bfloat16 -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,118 @@
+"""`seglab predict`: masks, overlays and the table in a folder."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from seglab import CLASS_SETS, overlay, predict
+from seglab.data.images import to_image
+from seglab.data.labels import read_mask
+from seglab.data.toytown import scene as toytown
+
+STREET = CLASS_SETS["street"]
+
+
+def seglab(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "seglab", *map(str, arguments)], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+
+
+def draw(path: Path, seed: int = 30_001) -> Path:
+    Image.fromarray(toytown.scene(seed).image.transpose(1, 2, 0)).save(path)
+    return path
+
+
+def test_masks_overlays_and_table(tmp_path, model):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    draw(photos / "scene.png")
+    (photos / "broken.jpg").write_bytes(b"nothing")
+    run = seglab("predict", photos, "--model", "unet_mini:toytown", "--out", out)
+    assert run.returncode == 1
+    assert "broken.jpg: not an image" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "predicts 11 classes: sky, building" in run.stdout
+    p = predict(model, photos / "scene.png")
+    assert torch.equal(read_mask(out / "scene_mask.png", STREET), p.mask)
+    assert torch.equal(to_image(out / "scene_overlay.png"), overlay(p.image, p.mask, STREET, 0.6))
+    table = pd.read_csv(out / "table.csv")
+    assert table["pixels"].sum() == p.mask.numel()
+    assert set(table["image"]) == {"scene.png"}
+
+
+def test_the_folder_of_the_photographs_is_refused(tmp_path):
+    (tmp_path / "a_mask.png").write_bytes(b"mine")
+    run = seglab("predict", draw(tmp_path / "a.png"), "--model", "unet_mini:toytown", "--out", tmp_path)
+    assert run.returncode == 1
+    assert "holds the pictures, and masks would be mixed with them" in run.stderr
+    assert (tmp_path / "a_mask.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--out", "street.png/inside"), "street.png"),
+        (("--device", "cuda:77"), "device 'cuda:77' cannot be used on this machine; available: cpu"),
+        (("--device", "abacus"), "device 'abacus' cannot be used on this machine"),
+    ],
+)
+def test_errors_have_no_traceback(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    run = seglab("predict", draw(tmp_path / "street.png"), "--model", "unet_mini:toytown", *arguments)
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--alpha", "2"), "alpha=2.0; expected the weight of the colours, a number from 0 to 1"),
+        (("--tile", "0", "64"), "tile=(0, 64); expected a height and a width"),
+        (("--precision", "float12"), "unknown precision 'float12'"),
+    ],
+)
+def test_an_invalid_option_is_reported_once(tmp_path, arguments, message):
+    pictures = [draw(tmp_path / f"{i}.png") for i in range(3)]
+    run = seglab("predict", *pictures, "--model", "unet_mini:toytown", "--out", tmp_path / "out", *arguments)
+    assert run.returncode == 1
+    assert run.stderr.count(message) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_call_is_continued(tmp_path):
+    """After SIGKILL, finished photographs are kept, and the files equal those of a call that was not killed."""
+    photos, out, whole = (tmp_path / name for name in ("photos", "out", "whole"))
+    photos.mkdir()
+    for i in range(40):
+        draw(photos / f"{i}.png", 30_000 + i)
+    command = "predict", photos, "--model", "unet_mini:toytown", "--out"
+    running = subprocess.Popen([sys.executable, "-m", "seglab", *map(str, (*command, out))],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    while len(list(out.glob("*_mask.png"))) < 3:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("*_mask.png")}
+    assert len(finished) < 40
+    assert seglab(*command, out).returncode == seglab(*command, whole).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    made = {path.name: path.read_bytes() for path in whole.iterdir()}
+    assert len(made) == 81
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".part"} == made
+
+    draw(photos / "0.png", 30_077)  # another photograph under the same name
+    assert seglab(*command, out).returncode == 0
+    changed = {path.name for path in out.iterdir() if made.get(path.name) != path.read_bytes()}
+    assert {name for name in changed if not name.endswith(".part")} == {"0_mask.png", "0_overlay.png", "table.csv"}
+    assert seglab(*command, out, "--precision", "bfloat16").returncode == 0  # other settings: all masks are made again
+    with Image.open(out / "1_mask.png") as image:
+        assert json.loads(image.info["seglab"])["precision"] == "bfloat16"
