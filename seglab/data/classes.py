@@ -87,7 +87,7 @@ class ClassSet:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
+    return tuple(text.split(", "))
 
 
 _VOC_NAMES = _split(
@@ -129,12 +129,10 @@ _ADE20K_NAMES = _split(
 )
 
 CLASS_SETS: dict[str, ClassSet] = {
-    "voc": ClassSet(
-        "voc", _VOC_NAMES, voc_colors(21), background=0, things=frozenset(_VOC_NAMES[1:]), void_color=(224, 224, 192)
-    ),
-    "street": ClassSet(
-        "street", tuple(_STREET), tuple(_STREET.values()), things=frozenset({"car", "pedestrian", "bicyclist"})
-    ),
+    "voc": ClassSet("voc", _VOC_NAMES, voc_colors(21), background=0, things=frozenset(_VOC_NAMES[1:]),
+                    void_color=(224, 224, 192)),
+    "street": ClassSet("street", tuple(_STREET), tuple(_STREET.values()),
+                       things=frozenset({"car", "pedestrian", "bicyclist"})),
     "cityscapes": ClassSet(
         "cityscapes", tuple(_CITYSCAPES), tuple(_CITYSCAPES.values()),
         things=frozenset({"person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"}),

@@ -13,23 +13,16 @@ from seglab._utils.hashing import sha256_file
 from seglab.data.classes import IGNORE_INDEX, ClassSet
 from seglab.data.labels import about_0_255
 
-Arrays = tuple[Tensor, Tensor, Tensor | None]  # image, target, instance
+Arrays = tuple[Tensor, Tensor, Tensor | None]  # image, target and instance of a `Sample`
 
 
 @dataclass(frozen=True)
 class Record:
-    """An image and its mask on disk.
+    """An image and its mask on disk."""
 
-    Attributes:
-        id: unique within the data set.
-        group: images recorded together (a drive, a city) have one group; the id where images are independent.
-        files: every file that `read` opens; none where the pair is drawn.
-        read: returns the tensors of a `Sample`: image, target, and instance or None.
-    """
-
-    id: str
-    group: str
-    files: tuple[Path, ...]
+    id: str  # unique within the data set
+    group: str  # the same for images recorded together (a drive, a city); the id where images are independent
+    files: tuple[Path, ...]  # every file that `read` opens; none where the pair is drawn
     read: Callable[[], Arrays]
 
 

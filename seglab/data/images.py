@@ -16,9 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 # Includes formats that some builds of Pillow cannot read, so that such files raise an error instead of being skipped.
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".heic", ".heif"}
-)
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".heic", ".heif"}
 Source = str | Path | Image.Image | bytes
 Picture = Source | NDArray[Any] | Tensor
 
@@ -65,11 +63,8 @@ def to_image(picture: Picture) -> Tensor:
     is_tensor = isinstance(picture, Tensor)
     values = picture.detach().cpu() if isinstance(picture, Tensor) else np.asarray(picture)
     if str(values.dtype).removeprefix("torch.").lstrip("<>") not in ("uint8", "uint16", "u2"):
-        conversion = ".byte()" if is_tensor else ".astype(np.uint8)"
-        raise ValueError(
-            f"the image is {values.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).round(), then"
-            f" {conversion})"
-        )
+        remedy = f"for floats in 0–1: (image * 255).round(), then {'.byte()' if is_tensor else '.astype(np.uint8)'}"
+        raise ValueError(f"the image is {values.dtype}; expected uint8, 0–255 ({remedy})")
     array = np.asarray(values)
     if array.ndim == 3:
         first, last = (array.shape[k] in (1, 3, 4) for k in (0, 2))
@@ -112,10 +107,8 @@ def decode(source: Source) -> tuple[str, Image.Image]:
         image = Image.open(BytesIO(content)) if isinstance(content, bytes) else content
         image.load()
     except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"{name}: declares more pixels than twice PIL.Image.MAX_IMAGE_PIXELS ({Image.MAX_IMAGE_PIXELS});"
-            " if you trust the file, raise that limit"
-        ) from error
+        limit = f"PIL.Image.MAX_IMAGE_PIXELS ({Image.MAX_IMAGE_PIXELS})"
+        raise ValueError(f"{name}: declares more pixels than twice {limit}; raise it if you trust the file") from error
     except UnidentifiedImageError as error:
         start = content[:16] if isinstance(content, bytes) else b""
         raise ValueError(f"{name}: not an image that Pillow reads (it begins with {start!r}); save as PNG") from error

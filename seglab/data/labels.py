@@ -35,11 +35,9 @@ def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
         if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
             hint = _about_colors(image, classes)
             raise ValueError(f"{name}: expected one label per pixel, found mode {image.mode}. {hint}")
-        if values.min() < 0 or values.max() > 255:
-            raise ValueError(
-                f"{name}: labels from {values.min()} to {values.max()}; a mask holds labels from 0 to 255"
-                " (is this an instance map or a depth map?)"
-            )
+        if (low := values.min()) < 0 or values.max() > 255:
+            found = f"labels from {low} to {values.max()}"
+            raise ValueError(f"{name}: {found}; a mask holds 0 to 255 (is this an instance map or a depth map?)")
     return torch.from_numpy(values.astype(np.uint8))
 
 
@@ -70,9 +68,8 @@ def mask_from_colors(source: Source, classes: ClassSet) -> Tensor:
     found, inverse = np.unique(codes, return_inverse=True)
     foreign = np.array([code not in labels for code in found])
     if foreign.any():
-        pixels = int(foreign[inverse].sum())
         raise ValueError(
-            f"{name}: {pixels} pixels have a colour that is not in class set {classes.name!r}, such as"
+            f"{name}: {foreign[inverse].sum()} pixels have a colour that is not in class set {classes.name!r}, such as"
             f" #{found[foreign][0]:06x}; anti-aliasing and JPEG blur colours, so save masks without either"
         )
     return torch.from_numpy(np.array([labels[code] for code in found], np.uint8)[inverse].reshape(codes.shape))
@@ -154,7 +151,8 @@ def relabel(mask: Tensor, labels: Mapping[int, int], path: str | Path) -> Tensor
     missing = {label: n for label, n in pixels if n and label not in labels}
     if missing:
         listed = ", ".join(str(label) for label in sorted(labels))
-        raise ValueError(f"{path} has {_listed(missing)} not listed in labels={{raw: index, …}}, which has {listed}")
+        lists = f"labels={{raw: index, …}} lists only {listed}"
+        raise ValueError(f"{path} has {_listed(missing)}, but {lists}; add the class index of each, or 255 for void")
     table = np.zeros(256, np.uint8)
     table[list(labels)] = list(labels.values())
     return torch.from_numpy(table[mask.numpy()])
@@ -166,8 +164,8 @@ def check_pair(image: Tensor, target: Tensor, name: str | Path) -> None:
     if size != expected:
         turned = size == expected[::-1]
         hint = "one of them ignores the EXIF orientation of the photograph" if turned else "pair them by file name"
-        sizes = (" × ".join(map(str, shape)) for shape in (expected, size))
-        raise ValueError(f"{name}: the image is {next(sizes)} pixels (height × width), its mask {next(sizes)}; {hint}")
+        image_size, mask_size = (" × ".join(map(str, shape)) for shape in (expected, size))
+        raise ValueError(f"{name}: the image is {image_size} pixels (height × width), its mask {mask_size}; {hint}")
 
 
 def about_0_255(classes: ClassSet) -> str:
@@ -186,10 +184,8 @@ def _about_colors(image: Image.Image, classes: ClassSet | None) -> str:
         return "All channels are equal: save it as 8-bit grey (PIL mode L)."
     codes = np.unique(_color_codes(rgb))
     if classes and np.isin(codes, _color_codes([*classes.colors, classes.void_color])).all():
-        return (
-            f"All of its {len(codes)} colours belong to class set {classes.name!r}:"
-            " seglab.data.labels.mask_from_colors translates them."
-        )
+        remedy = "seglab.data.labels.mask_from_colors translates them."
+        return f"All of its {len(codes)} colours belong to class set {classes.name!r}: {remedy}"
     return f"It has {len(codes)} distinct colours: save class indices as a palette or 8-bit grey PNG."
 
 

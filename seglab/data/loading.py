@@ -164,17 +164,11 @@ def local_datasets() -> list[str]:
 
 @dataclass(frozen=True)
 class DataSelection:
-    """A data set, or its first images, to evaluate on: as a report's plan or a command describes it.
-
-    Attributes:
-        name, root, classes: as for `load_dataset`.
-        split: by default `evaluation_split(name)`.
-        images: how many, from the first one; None takes all.
-    """
+    """A data set, or its first images, to evaluate on; name, root and classes as for `load_dataset`."""
 
     name: str
-    split: str | None = None
-    images: int | None = None
+    split: str | None = None  # by default evaluation_split(name)
+    images: int | None = None  # only the first so many; by default all
     root: str | None = None
     classes: str | None = None
 

@@ -70,9 +70,7 @@ def voc(folder: Path, split: str) -> list[Record]:
 def coco(folder: Path, split: str) -> list[Record]:
     """COCO instances as VOC label maps; all images of the split, including those without any of the classes."""
     annotations = folder / "annotations" / f"instances_{split}2017.json"
-    if not annotations.is_file():
-        raise _incomplete(annotations)
-    content = json.loads(annotations.read_text())
+    content = json.loads(_text(annotations))
     objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
     for item in content["annotations"]:
         if item["category_id"] in _COCO_TO_VOC:
@@ -204,16 +202,16 @@ def _record(
 
 
 def _lines(path: Path) -> list[str]:
+    return [line for line in _text(path).splitlines() if line.strip()]
+
+
+def _text(path: Path) -> str:
     if not path.is_file():
-        raise _incomplete(path)
-    return [line for line in path.read_text().splitlines() if line.strip()]
-
-
-def _incomplete(path: Path) -> ValueError:
-    return ValueError(
-        f"{path} is missing: this copy of the data set is incomplete. Add the file, choose another split, or"
-        " remove the data set's folder so that it is downloaded again."
-    )
+        raise ValueError(
+            f"{path} is missing: this copy of the data set is incomplete. Add the file, choose another split, or"
+            " remove the data set's folder so that it is downloaded again."
+        )
+    return path.read_text()
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -43,18 +43,14 @@ def train_transform(
         mean: colour (RGB, 0–1) of the padding.
         favour: class indices, for rare classes: half of the crops contain a random pixel of one of them.
     """
-    return Jointly(
-        RandomScale(scale),
-        RandomCrop(size, favour),
-        v2.RandomHorizontalFlip(flip),
-        v2.ColorJitter(jitter, jitter, jitter),
-        RandomPad(size, mean),  # last, so that the padding has the mean colour
-    )
+    color = v2.ColorJitter(jitter, jitter, jitter)  # before the padding, which keeps the mean colour
+    steps = RandomScale(scale), RandomCrop(size, favour), v2.RandomHorizontalFlip(flip), color, RandomPad(size, mean)
+    return Jointly(steps)
 
 
 def eval_transform(size: tuple[int, int] | None = None) -> Joint:
     """For evaluation: resize to `size` (H, W); None changes nothing."""
-    return Jointly(*([] if size is None else [Resize(size)]))
+    return Jointly([v2.Identity() if size is None else Resize(size)])
 
 
 def normalize(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:
@@ -75,22 +71,14 @@ def to_batch(
     return normalize(torch.stack(list(images)), mean, std)
 
 
-class Jointly:
+class Jointly(v2.Compose):
     """A sequence of v2 transforms of an image and its target, with plain tensors as input and output."""
 
-    def __init__(self, *steps: v2.Transform) -> None:
-        self.steps = steps
-
-    def __call__(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         if image.shape[-2:] != target.shape:
             raise ValueError(f"image {tuple(image.shape)} and target {tuple(target.shape)} differ in height or width")
-        pair = tv_tensors.Image(image), tv_tensors.Mask(target)
-        for step in self.steps:
-            pair = step(*pair)
+        pair = super().forward(tv_tensors.Image(image), tv_tensors.Mask(target))
         return pair[0].as_subclass(Tensor), pair[1].as_subclass(Tensor)
-
-    def __repr__(self) -> str:
-        return f"Jointly({', '.join(map(repr, self.steps))})"
 
 
 class Resize(v2.Transform):
