@@ -10,6 +10,7 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from stat import S_IFDIR, S_IFMT, S_IFREG
@@ -18,9 +19,6 @@ from typing import Any
 import pooch
 import requests
 from tqdm.auto import tqdm
-
-_CHUNK = 1 << 16
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
 
 pooch.get_logger().setLevel("WARNING")  # its messages would interleave with the progress bar
 
@@ -38,7 +36,6 @@ def fetch(
 
     Args:
         hash: `"sha256:…"` or `"md5:…"`; None skips verification (then verify the content yourself).
-        progress: whether to show a progress bar.
         num_bytes: size of the file, for the error message.
         retries: how many attempts in a row may fail without receiving a byte; the next failure is raised.
         pause: seconds before the next attempt; doubled after each failure, up to 30.
@@ -83,7 +80,7 @@ def unpack(archive: str | Path, folder: str | Path, member: str = "", progress: 
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         try:
             _extract(archive, Path(temporary, "all"), member, progress)
-        except _DAMAGED as error:
+        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
             raise ValueError(f"{archive} is damaged ({error}); delete it and download it again") from error
         unpacked = Path(temporary, "all", member)
         if not unpacked.is_dir():
@@ -96,10 +93,9 @@ def human(num_bytes: int | None) -> str:
     """`815585330` → `"816 MB"`."""
     if num_bytes is None:
         return "size unknown"
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if num_bytes >= factor:
-            return f"{num_bytes / factor:.3g} {unit}"
-    return f"{num_bytes} bytes"
+    units = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("bytes", 1))
+    unit, factor = next((u, f) for u, f in units if num_bytes >= f or f == 1)
+    return f"{num_bytes / factor:.3g} {unit}"
 
 
 def _transfer(
@@ -141,7 +137,7 @@ def _attempt(url: str, part: Path, progress: bool) -> None:
             unit="B", unit_scale=True, disable=not progress,
         )  # fmt: skip
         with bar, part.open("ab" if resumed else "wb") as file:
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in response.iter_content(1 << 16):
                 file.write(chunk)
                 bar.update(len(chunk))
 
@@ -171,12 +167,15 @@ def _extract(archive: Path, folder: Path, member: str, progress: bool) -> None:
     if not is_zip and not tarfile.is_tarfile(archive):
         raise ValueError(f"{archive} is neither a zip nor a tar archive; delete it and download it again")
     with zipfile.ZipFile(archive) if is_zip else tarfile.open(archive) as opened:
+        extract: Callable[..., object]
         entries: list[tuple[Any, str, int, bool]]  # entry, name, bytes, whether it is a plain file or a folder
         if isinstance(opened, zipfile.ZipFile):
             plain = (0, S_IFREG, S_IFDIR)  # 0: written by a system without Unix modes
             entries = [(i, i.filename, i.file_size, S_IFMT(i.external_attr >> 16) in plain) for i in opened.filelist]
+            extract = opened.extract
         else:
             entries = [(i, i.name, i.size, i.isfile() or i.isdir()) for i in opened]
+            extract = partial(opened.extract, filter="data")
         entries = [entry for entry in entries if not member or PurePosixPath(entry[1]).is_relative_to(member)]
         for _, name, _, is_plain in entries:
             path = PureWindowsPath(name)  # recognises both slashes, and drives
@@ -187,6 +186,5 @@ def _extract(archive: Path, folder: Path, member: str, progress: bool) -> None:
         total, free = sum(entry[2] for entry in entries), shutil.disk_usage(folder.parent).free
         if total > free:
             raise ValueError(f"{archive} unpacks to {human(total)}, but only {human(free)} are free on this disk")
-        extract = opened.extract if is_zip else partial(opened.extract, filter="data")
         for entry, *_ in tqdm(entries, desc=f"unpacking {archive.name}", unit="file", disable=not progress):
             extract(entry, folder)

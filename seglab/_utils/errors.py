@@ -7,12 +7,7 @@ from typing import Any
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
-    """The error to raise when `name` is not one of the `known` names of this `kind`.
-
-    >>> raise unknown("data set", "camvit", ["camvid", "voc"])
-    Traceback (most recent call last):
-    ValueError: unknown data set 'camvit'; did you mean 'camvid'? Known: camvid, voc
-    """
+    """The error for an unknown name: `unknown data set 'camvit'; did you mean 'camvid'? Known: camvid, voc`."""
     names = [str(k) for k in known]
     near = get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
@@ -20,11 +15,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """The entries in which two identities differ, as one sentence; empty where they are equal.
-
-    >>> differences({"seed": 0, "epochs": 5}, {"seed": 1, "epochs": 5})
-    'seed: 0 there, 1 here'
-    """
+    """The entries in which two identities differ, as `"seed: 0 there, 1 here"`; empty where they are equal."""
     keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
     return "; ".join(f"{key}: {there.get(key)!r} there, {here.get(key)!r} here" for key in keys)
 

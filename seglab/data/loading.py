@@ -119,10 +119,8 @@ def _install(spec: DatasetSpec, folder: Path, archives: Path) -> None:
             for split in spec.splits:
                 _verify(spec, split, staged)
         except ValueError as error:
-            names = ", ".join(path.name for path in paths)
-            raise ValueError(
-                f"{spec.title} was not installed: {error}. To download again, remove {names} from {archives}."
-            ) from error
+            remedy = f"To download again, remove {', '.join(path.name for path in paths)} from {archives}."
+            raise ValueError(f"{spec.title} was not installed: {error}. {remedy}") from error
         staged.replace(folder)
     for path in paths:
         path.unlink()
@@ -143,12 +141,10 @@ def _verify(spec: DatasetSpec, split: str, folder: Path) -> None:
     """Raise a ValueError unless a split has all published files and, where it is listed, the published fingerprint."""
     dataset = _read(spec.folder, spec, split, folder)
     missing = [path for record in dataset.records for path in record.files if not path.is_file()]
-    if missing or len(dataset) != spec.splits[split]:
-        raise ValueError(
-            f"{split} should hold {spec.splits[split]} images and has {len(dataset)}, {len(missing)} files are missing"
-        )
-    expected = spec.fingerprints.get(split)
-    if expected and dataset.fingerprint(progress=True) != expected:
+    count, fingerprint = spec.splits[split], spec.fingerprints.get(split)
+    if missing or len(dataset) != count:
+        raise ValueError(f"{split} should hold {count} images and has {len(dataset)}; {len(missing)} files are missing")
+    if fingerprint and dataset.fingerprint(progress=True) != fingerprint:
         raise ValueError(f"the files of {split} are not those that were published: their fingerprint differs")
 
 
