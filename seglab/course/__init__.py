@@ -1,8 +1,8 @@
 """The notebooks as a course.
 
-checks     property checks behind the exercises
+checks     checks of exercises
 notebooks  run, normalise and check notebooks
-studies    stored tables of longer studies
+studies    stored results of longer studies
 lab        start JupyterLab on the course
-doctor     `seglab doctor`: is everything there?
+doctor     `seglab doctor`: checks of the installation
 """

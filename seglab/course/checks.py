@@ -1,33 +1,30 @@
-"""What stands behind the exercises: properties that a right answer has, and hints for a wrong one.
+"""Checks of exercises: properties of a right answer, and hints for a wrong one.
 
-    check(my_iou, equals(reference, cases), symmetric(cases))
+    check(my_iou, equals(reference, cases), same_for(swapped, cases, "the masks are swapped"))
 
-shows ✓, a hint, or "not yet" while the stub still says `...`. No answers are stored: a solution nobody
-thought of passes if it has the properties.
+shows ✓, a hint, or "not yet" while the stub still holds `...`. Expected answers are not stored: every solution with the
+right properties passes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-Property = Callable[[Callable[..., Any]], str | None]  # a hint, or None where the property holds
-Cases = Sequence[tuple[Any, ...]]  # arguments, one tuple a call
+Answer = Callable[..., Any]
+Property = Callable[[Answer], str | None]  # a hint, or None where the property holds
+Cases = Sequence[tuple[Any, ...]]  # arguments, one tuple per call
 
 
+@dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check found.
+    """The result of a check; it is true only if the answer passed."""
 
-    Attributes:
-        passed: True, False, or None while there is no answer yet. A verdict is truthy only when passed.
-        hints: what to look at, one sentence each.
-    """
-
-    def __init__(self, passed: bool | None, hints: Sequence[str] = ()) -> None:
-        self.passed = passed
-        self.hints = tuple(hints)
+    passed: bool | None  # None while there is no answer yet
+    hint: str = ""  # what to correct
 
     def __bool__(self) -> bool:
         return self.passed is True
@@ -35,147 +32,131 @@ class Verdict:
     def __repr__(self) -> str:
         if self.passed is None:
             return "… not yet: replace the three dots, run the cell, then run this one again."
-        return "✓ Right." if self.passed else "✗ Not quite. " + " ".join(self.hints)
+        return "✓ Right." if self.passed else f"✗ Not quite. {self.hint}"
 
 
 class NotYet(Exception):
-    """The stub is untouched."""
+    """The stub is unchanged."""
 
 
 def check(answer: Any, *properties: Property) -> Verdict:
-    """Try an answer on each property and stop at the first that does not hold.
-
-    Args:
-        answer: the function the exercise asks for; or a value, which is then checked as if a function
-            without arguments returned it.
-    """
+    """Test an answer, a function or a value, for each property; the first that does not hold gives the hint."""
     if answer is ...:
         return Verdict(None)
     function = answer if callable(answer) else lambda: answer
-    for holds in properties:
+
+    def call(*arguments: Any) -> Any:
+        result = function(*arguments)
+        if result is ...:
+            raise NotYet
+        if result is None:
+            raise ValueError("nothing comes back; is there a return?")
+        return result
+
+    for hint_of in properties:
         try:
-            hint = holds(lambda *a: _call(function, a))
+            hint = hint_of(call)
         except NotYet:
             return Verdict(None)
-        except Exception as error:  # whatever a learner's code may raise is a hint, not a crash
+        except Exception as error:  # any error of a learner's code becomes a hint
             hint = f"It stops with {type(error).__name__}: {error}"
         if hint:
-            return Verdict(False, [hint])
+            return Verdict(False, hint)
     return Verdict(True)
 
 
-def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    result = function(*arguments)
-    if result is ...:
-        raise NotYet
-    if result is None:
-        raise ValueError("nothing comes back; is there a return?")
-    return result
-
-
 def _fresh(case: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arguments that an answer may write into, and that any library takes (no negative strides)."""
+    """Copies that an answer may write into; arrays without negative strides, which torch refuses."""
     return tuple(np.array(a, order="C") if isinstance(a, np.ndarray) else copy(a) for a in case)
 
 
-def equals(reference: Any, cases: Cases = ((),), tolerance: float = 1e-6, hint: str = "") -> Property:
-    """The answer agrees with a reference function (or value) on every case; NaN agrees with NaN."""
+def _each(cases: Cases, hint_of: Callable[[Answer, tuple[Any, ...]], str | None]) -> Property:
+    """The property that `hint_of` has no hint for any case; its answer takes copies and returns arrays for tensors."""
 
-    def holds(answer: Callable[..., Any]) -> str | None:
-        for case in cases:
-            expected = np.asarray(_plain(reference(*_fresh(case)) if callable(reference) else reference))
-            found = np.asarray(_plain(answer(*_fresh(case))))
-            if found.shape != expected.shape:
-                return f"Expected shape {expected.shape}, found {found.shape}."
-            wrong = ~np.isclose(found, expected, rtol=0, atol=tolerance, equal_nan=True)
-            if wrong.any() and expected.size <= 12:
-                return f"{_said(case)} should give {_short(expected)}, not {_short(found)}. {hint}".strip()
-            if wrong.any():
-                at = tuple(int(i) for i in np.argwhere(wrong)[0])
-                return f"At {list(at)} there should be {expected[at]:g}, not {found[at]:g}. {hint}".strip()
-        return None
+    def holds(answer: Answer) -> str | None:
+        hints = (hint_of(lambda *arguments: _plain(answer(*_fresh(arguments))), case) for case in cases)
+        return next((hint.strip() for hint in hints if hint), None)
 
     return holds
+
+
+def equals(reference: Any, cases: Cases = ((),), tolerance: float = 1e-6, hint: str = "") -> Property:
+    """The answer equals a reference function (or value) in every case; NaN equals NaN."""
+
+    def hint_of(answer: Answer, case: tuple[Any, ...]) -> str | None:
+        expected = np.asarray(_plain(reference(*_fresh(case)) if callable(reference) else reference))
+        found = np.asarray(answer(*case))
+        if found.shape != expected.shape:
+            return f"Expected shape {expected.shape}, found {found.shape}."
+        wrong = ~np.isclose(found, expected, rtol=0, atol=tolerance, equal_nan=True)
+        if not wrong.any():
+            return None
+        if expected.size <= 12:
+            return f"{_arguments(case)} should give {_short(expected)}, not {_short(found)}. {hint}"
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        return f"At {list(index)} there should be {expected[index]:g}, not {found[index]:g}. {hint}"
+
+    return _each(cases, hint_of)
 
 
 def same_for(transform: Callable[..., tuple[Any, ...]], cases: Cases, what: str, tolerance: float = 1e-6) -> Property:
-    """The answer does not change when its arguments are transformed: flipped, renamed, with void added.
+    """The answer does not change when its arguments are transformed; `what` names that: "both masks are flipped"."""
 
-    Args:
-        transform: arguments → transformed arguments.
-        what: what was done to them, for the hint: "both masks are flipped".
-    """
+    def hint_of(answer: Answer, case: tuple[Any, ...]) -> str | None:
+        before, after = answer(*case), answer(*transform(*case))
+        same = np.allclose(before, after, rtol=0, atol=tolerance, equal_nan=True)
+        return None if same else f"When {what}, the answer must stay {_short(before)}; it becomes {_short(after)}."
 
-    def holds(answer: Callable[..., Any]) -> str | None:
-        for case in cases:
-            before, after = answer(*_fresh(case)), answer(*_fresh(transform(*case)))
-            if not np.allclose(_plain(before), _plain(after), rtol=0, atol=tolerance, equal_nan=True):
-                return f"When {what}, the answer must stay {_short(before)}; it becomes {_short(after)}."
-        return None
-
-    return holds
+    return _each(cases, hint_of)
 
 
 def commutes(before: Callable[..., tuple[Any, ...]], after: Callable[[Any], Any], cases: Cases, what: str) -> Property:
     """Transforming the arguments transforms the answer: a flipped image gives a flipped mask."""
 
-    def holds(answer: Callable[..., Any]) -> str | None:
-        for case in cases:
-            one, other = answer(*_fresh(before(*case))), after(_plain(answer(*_fresh(case))))
-            if not np.array_equal(_plain(one), _plain(other)):
-                return f"When {what}, the answer must change in the same way; it does not."
-        return None
+    def hint_of(answer: Answer, case: tuple[Any, ...]) -> str | None:
+        same = np.array_equal(answer(*before(*case)), _plain(after(answer(*case))))
+        return None if same else f"When {what}, the answer must change in the same way; it does not."
 
-    return holds
+    return _each(cases, hint_of)
 
 
 def within(low: float, high: float, cases: Cases = ((),), hint: str = "") -> Property:
-    """Every value of the answer lies in an interval (NaN is allowed)."""
+    """Every value of the answer lies in an interval; NaN is allowed."""
 
-    def holds(answer: Callable[..., Any]) -> str | None:
-        for case in cases:
-            values = np.asarray(_plain(answer(*_fresh(case))), np.float64)
-            if ((values < low) | (values > high)).any():
-                found = f"{_said(case)} gives {_short(values)}"
-                return f"Every value must lie between {low:g} and {high:g}; {found}. {hint}".strip()
-        return None
+    def hint_of(answer: Answer, case: tuple[Any, ...]) -> str | None:
+        values = np.asarray(answer(*case), np.float64)
+        found = f"{_arguments(case)} gives {_short(values)}"
+        outside = ((values < low) | (values > high)).any()
+        return f"Every value must lie between {low:g} and {high:g}; {found}. {hint}" if outside else None
 
-    return holds
+    return _each(cases, hint_of)
 
 
 def sums_to(total: float, cases: Cases, tolerance: float = 1e-6) -> Property:
-    """The values of the answer add up to this."""
+    """The values of the answer add up to `total`."""
 
-    def holds(answer: Callable[..., Any]) -> str | None:
-        for case in cases:
-            found = float(np.sum(_plain(answer(*_fresh(case)))))
-            if abs(found - total) > tolerance:
-                return f"The values must add up to {total:g}; for {_said(case)} they add up to {found:.4g}."
-        return None
+    def hint_of(answer: Answer, case: tuple[Any, ...]) -> str | None:
+        found = float(np.sum(answer(*case)))
+        message = f"The values must add up to {total:g}; for {_arguments(case)} they add up to {found:.4g}."
+        return None if abs(found - total) <= tolerance else message
 
-    return holds
+    return _each(cases, hint_of)
 
 
 def keeps_labels(cases: Cases, of: int = 0) -> Property:
-    """The answer has no label that its argument number `of` did not have: nothing was invented."""
+    """The answer has no label that is missing in argument number `of`."""
 
-    def holds(answer: Callable[..., Any]) -> str | None:
-        for case in cases:
-            invented = set(np.unique(_plain(answer(*_fresh(case)))).tolist()) - set(
-                np.unique(_plain(case[of])).tolist()
-            )
-            if invented:
-                some = sorted(invented)[:5]
-                return f"There are labels that were not in the mask: {some}. Which interpolation mixes ids?"
-        return None
+    def hint_of(answer: Answer, case: tuple[Any, ...]) -> str | None:
+        new = np.setdiff1d(answer(*case), _plain(case[of]))[:5].tolist()
+        return f"There are labels that were not in the mask: {new}. Which interpolation mixes ids?" if new else None
 
-    return holds
+    return _each(cases, hint_of)
 
 
 def leaves_alone(cases: Cases) -> Property:
     """The answer does not write into its arguments."""
 
-    def holds(answer: Callable[..., Any]) -> str | None:
+    def holds(answer: Answer) -> str | None:
         for case in cases:
             given = _fresh(case)
             answer(*given)
@@ -188,7 +169,7 @@ def leaves_alone(cases: Cases) -> Property:
 
 
 def _plain(value: Any) -> Any:
-    """Tensors as arrays; everything else as it is."""
+    """Tensors as arrays; everything else unchanged."""
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
 
 
@@ -199,6 +180,7 @@ def _short(value: Any) -> str:
     return np.array2string(array, precision=3, threshold=12, edgeitems=2, separator=", ").replace("\n", "")
 
 
-def _said(case: Iterable[Any]) -> str:
+def _arguments(case: Iterable[Any]) -> str:
+    """The arguments of a call in brackets; "It" for a call without arguments."""
     arguments = ", ".join(_short(a) for a in case)
     return f"({arguments})" if arguments else "It"

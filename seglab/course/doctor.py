@@ -1,5 +1,6 @@
-"""What `seglab doctor` looks at: one small check a subject, each answering in sentences with a remedy."""
+"""The checks of `seglab doctor`, a function per subject. A finding is a sentence, with a remedy unless it is "ok"."""
 
+import importlib
 import os
 import platform
 import shutil
@@ -19,11 +20,15 @@ from seglab._utils.paths import share_dir, working_root
 from seglab.course.lab import numbered
 
 INSTALL = "Run `make setup` in the project's folder; without make: python -m pip install -c constraints.txt -e ."
+ONE_SOURCE = (
+    "Install both from one source: python -m pip install --force-reinstall torch torchvision, or, for the small CPU"
+    " builds, the command that pytorch.org/get-started/locally gives for both."
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the doctor looked at, in a sentence; what to do about it, unless it is well."""
+    """The result of a check in one sentence, and what to do unless the level is "ok"."""
 
     level: Literal["ok", "warning", "error"]
     sentence: str
@@ -31,76 +36,70 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Look at everything that seglab needs. Nothing is changed and nothing is fetched."""
+    """Run all checks. Nothing is changed and nothing is downloaded."""
     return [finding for check in CHECKS for finding in _run(check)]
 
 
 def _run(check: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return check()
-    except Exception as error:  # whatever breaks in a broken installation is itself a finding
-        return [Finding("error", f"Looking at {check.__name__.strip('_')} failed: {_first_line(error)}", INSTALL)]
+    except Exception as error:  # a broken installation may raise anything
+        return _error(f"The check of {check.__name__.strip('_').replace('_', ' ')} failed: {_first_line(error)}")
+
+
+def _error(sentence: str, remedy: str = INSTALL) -> list[Finding]:
+    return [Finding("error", sentence, remedy)]
 
 
 def _python() -> list[Finding]:
     if installed("seglab") is None:
-        return [Finding("error", f"seglab is not installed in the Python at {sys.executable}.", INSTALL)]
-    this, needed = platform.python_version(), metadata.metadata("seglab")["Requires-Python"]
-    if not SpecifierSet(needed).contains(this, prereleases=True):
-        return [Finding("error", f"Python {this}: seglab needs {needed}.", "Install such a Python, then `make setup`.")]
-    return [Finding("ok", f"Python {this} at {sys.executable}.")]
+        return _error(f"seglab is not installed in the Python at {sys.executable}.")
+    version, needed = platform.python_version(), metadata.metadata("seglab")["Requires-Python"]
+    if not SpecifierSet(needed).contains(version, prereleases=True):
+        return _error(f"Python {version}: seglab needs {needed}.", "Install such a Python, then run `make setup`.")
+    return [Finding("ok", f"Python {version} at {sys.executable}.")]
 
 
 def _packages() -> list[Finding]:
     needed = requirements()
     found = {r.name: version for r in needed if (version := installed(r.name))}
-    words = [f"{r.name} is missing" for r in needed if r.name not in found]
-    words += [f"{r.name} is {found[r.name]}, needed is {r.specifier}" for r in needed
+    wrong = [f"{r.name} is missing" for r in needed if r.name not in found]
+    wrong += [f"{r.name} is {found[r.name]}, needed is {r.specifier}" for r in needed
               if r.name in found and not r.specifier.contains(found[r.name], prereleases=True)]  # fmt: skip
-    if words:
-        return [Finding("error", f"Packages: {'; '.join(words)}.", INSTALL)]
+    if wrong:
+        return _error(f"Packages: {'; '.join(wrong)}.")
     tested = tested_versions()
-    other = [f"{name} {version} ({tested[key]})" for name, version in sorted(found.items())
-             if (key := canonicalize_name(name)) in tested and Version(version).public != tested[key]]  # fmt: skip
-    if other:
-        sentence = f"All packages are there; in other versions than the tested ones: {', '.join(other)}."
-        return [Finding("warning", sentence, f"Usually fine. For the tested ones: {INSTALL}")]
-    return [Finding("ok", f"All {len(needed)} packages are there, in the versions that seglab was tested with.")]
+    untested = [f"{name} {version} ({tested[key]})" for name, version in sorted(found.items())
+                if (key := canonicalize_name(name)) in tested and Version(version).public != tested[key]]  # fmt: skip
+    if untested:
+        sentence = f"All packages are installed, some in other versions than the tested ones: {', '.join(untested)}."
+        return [Finding("warning", sentence, f"Usually fine. For the tested versions: {INSTALL}")]
+    return [Finding("ok", f"All {len(needed)} packages are installed, in the versions that seglab was tested with.")]
 
 
 def _torch() -> list[Finding]:
-    try:
-        import torch
-    except Exception as error:  # a broken build raises whatever its loader raises
-        return [Finding("error", f"torch does not import: {_first_line(error)}", INSTALL)]
-    try:
-        import torchvision  # noqa: F401
-    except Exception as error:
-        if "torchvision::nms" not in str(error):
-            return [Finding("error", f"torchvision does not import: {_first_line(error)}", INSTALL)]
-        sentence = (
-            f"torch {torch.__version__} and torchvision {installed('torchvision')} were not built for each other:"
-            f" {_first_line(error)}. It happens when one is a CPU build and the other is not."
-        )
-        remedy = (
-            "Install both from one source: python -m pip install --force-reinstall torch torchvision, or, for the"
-            " small CPU builds, the command that pytorch.org/get-started/locally gives you for both."
-        )
-        return [Finding("error", sentence, remedy)]
-    gpu = accelerator()
-    words = f"on {gpu}" if gpu else f"on the CPU, {torch.get_num_threads()} threads; no notebook needs more"
-    return [Finding("ok", f"torch {torch.__version__} computes {words}.")]
+    for name in ("torch", "torchvision"):
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a broken build may raise anything
+            if "torchvision::nms" not in str(error):
+                return _error(f"{name} does not import: {_first_line(error)}")
+            versions = f"torch {installed('torch')} and torchvision {installed('torchvision')}"
+            cause = "A usual cause: one is a CPU build and the other is not."
+            return _error(f"{versions} were not built for each other: {_first_line(error)}. {cause}", ONE_SOURCE)
+    import torch
+
+    threads = f"the CPU, {torch.get_num_threads()} threads; no notebook needs more"
+    return [Finding("ok", f"torch {torch.__version__} computes on {accelerator() or threads}.")]
 
 
-def _room() -> list[Finding]:
+def _memory_and_disk() -> list[Finding]:
     total, disk = memory()[0] / GB, shutil.disk_usage(working_root()).free / GB
     sentence = f"{total:.0f} GB of memory, {disk:.0f} GB of free disk."
     if disk < 2:
-        return [
-            Finding("error", sentence, f"Free 2 GB on the disk of {working_root()}: data sets and weights need room.")
-        ]
+        return _error(sentence, f"Free 2 GB on the disk of {working_root()} for data sets and weights.")
     if total < 4:
-        return [Finding("warning", sentence, "Close other programs while the notebooks that train are running.")]
+        return [Finding("warning", sentence, "Close other programs while notebooks train models.")]
     return [Finding("ok", sentence)]
 
 
@@ -110,9 +109,8 @@ def _kernel() -> list[Finding]:
     try:
         program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        return [Finding("error", "Jupyter has no kernel called python3.", INSTALL)]
-    # Jupyter replaces a bare "python" by the Python it runs on. Links are not followed: an environment's Python
-    # is a link to the system's.
+        return _error("Jupyter has no kernel named python3.")
+    # Jupyter replaces a bare "python" by its own Python. Links are not resolved: an environment's Python is a link.
     if Path(program).parent not in (Path(), Path(sys.executable).parent):
         sentence = f"Jupyter's kernel python3 starts another Python, {program}: notebooks would not find seglab."
         return [Finding("warning", sentence, f"{sys.executable} -m jupyter kernelspec remove python3")]
@@ -123,12 +121,10 @@ def _files() -> list[Finding]:
     share = share_dir()
     notebooks = numbered(share / "notebooks") if share else []
     if not notebooks:
-        return [Finding("error", "The notebooks are not found.", "Install seglab again; see README.md.")]
+        return _error("The notebooks are not installed.", "Install seglab again; see README.md.")
     weights = sorted(path.stem for path in (notebooks[0].parents[1] / "data" / "zoo").rglob("*.safetensors"))
-    return [
-        Finding("ok", f"Notebooks: {len(notebooks)}, in {notebooks[0].parent}."),
-        Finding("ok", f"Trained weights that work offline: {', '.join(weights) or 'none yet'}."),
-    ]
+    sentence = f"Trained weights that work offline: {', '.join(weights) or 'none yet'}."
+    return [Finding("ok", f"Notebooks: {len(notebooks)}, in {notebooks[0].parent}."), Finding("ok", sentence)]
 
 
 def _data() -> list[Finding]:
@@ -145,4 +141,4 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-CHECKS: tuple[Callable[[], list[Finding]], ...] = (_python, _packages, _torch, _room, _kernel, _files, _data)
+CHECKS = (_python, _packages, _torch, _memory_and_disk, _kernel, _files, _data)

@@ -1,4 +1,4 @@
-"""JupyterLab on the course: which folder it works in, and how it is started."""
+"""JupyterLab on the course: its folder, and how it is started."""
 
 import json
 import os
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from seglab._utils.paths import project_root, share_dir
 
+NO_POPUPS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+
 
 def numbered(folder: Path) -> list[Path]:
     """The notebooks of the course in a folder, in their order."""
@@ -15,13 +17,14 @@ def numbered(folder: Path) -> list[Path]:
 
 
 def workspace(copy_to: Path) -> Path:
-    """The folder to work in: the checkout's own notebooks, or a copy where seglab was installed from a wheel.
+    """The folder of the notebooks to work on: the checkout's own, or a copy where seglab was installed from a wheel.
 
-    Files that are already in the copy stay as they are: they hold somebody's work.
+    Files that exist in the copy are not overwritten: they may hold a learner's work. A FileNotFoundError is raised
+    where the notebooks are not installed.
     """
     share = share_dir()
     if share is None or not numbered(share / "notebooks"):
-        raise FileNotFoundError("the notebooks are not found: `seglab doctor` says where they should be")
+        raise FileNotFoundError("the notebooks are not installed; `seglab doctor` lists what to do")
     if project_root():
         return share / "notebooks"
     copy_to.mkdir(parents=True, exist_ok=True)
@@ -32,29 +35,18 @@ def workspace(copy_to: Path) -> Path:
 
 
 def open_lab(folder: Path, ip: str, port: int, browser: bool) -> None:
-    """Run JupyterLab on the first notebook of a folder until it is stopped."""
+    """Run JupyterLab on the first notebook of a folder until it is stopped, without news and update pop-ups."""
     from jupyterlab.labapp import main
 
-    options = [
-        f"--ServerApp.root_dir={folder.resolve()}",
-        f"--ServerApp.ip={ip}",
-        f"--ServerApp.port={port}",
-        # Unlike a file given to JupyterLab, this is also part of the address that it prints.
-        f"--LabApp.default_url=/lab/tree/{numbered(folder)[0].name}",
-    ]
-    if not browser:
-        options.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container
-        options.append("--allow-root")
+    options = [f"--ServerApp.root_dir={folder.resolve()}", f"--ServerApp.ip={ip}", f"--ServerApp.port={port}"]
+    # Unlike a file given to JupyterLab, the default address is also part of the address that it prints.
+    options.append(f"--LabApp.default_url=/lab/tree/{numbered(folder)[0].name}")
+    options += ["--no-browser"] * (not browser)
+    options += ["--allow-root"] * (hasattr(os, "geteuid") and os.geteuid() == 0)  # in a container
     with tempfile.TemporaryDirectory() as settings:
-        _set_defaults(Path(settings))
+        defaults = Path(settings) / "labconfig" / "default_setting_overrides.json"  # a user's own settings win
+        defaults.parent.mkdir()
+        defaults.write_text(json.dumps(NO_POPUPS), encoding="utf-8")
+        paths = [settings, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+        os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
         main(options)
-
-
-def _set_defaults(folder: Path) -> None:
-    """JupyterLab asks neither for news nor for updates, unless somebody's own settings say otherwise."""
-    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-    (folder / "labconfig").mkdir()
-    (folder / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(quiet), encoding="utf-8")
-    paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)

@@ -1,17 +1,18 @@
-"""Notebooks as files: run in place, kept free of what belongs to one run or one machine.
+"""Notebooks as files: executed in place, without anything that belongs to one run or one machine.
 
 python -m seglab.course.notebooks run notebooks/*.ipynb        execute in place, keep the outputs
-python -m seglab.course.notebooks normalise notebooks/*.ipynb  tidy without executing
-python -m seglab.course.notebooks check notebooks/*.ipynb      say what is not fit to be committed
+python -m seglab.course.notebooks normalise notebooks/*.ipynb  bring to normal form without execution
+python -m seglab.course.notebooks check notebooks/*.ipynb      list everything that prevents a commit
 """
 
+import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
+import nbclient
 import nbformat
 import pandas as pd
 from nbformat import NotebookNode
@@ -23,39 +24,33 @@ from seglab.report.page import QUIET, SCENE, tags
 MAX_CODE_CELLS = 40
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-# What one run on one machine writes beside the results: timings, widget state, the parameters' provenance.
-_PASSING = ("widgets", "papermill", "execution", "ExecuteTime", "vscode", "signature")
+RUN_METADATA = ("widgets", "papermill", "execution", "ExecuteTime", "vscode", "signature")  # of one run or machine
 
 
 def normalise(nb: NotebookNode) -> NotebookNode:
-    """The same notebook without what belongs to one run or one machine; results and cell ids stay.
+    """A copy of a notebook without what belongs to one run or one machine; results and cell ids stay.
 
-    Idempotent, so a committed notebook can be tested to be in normal form on any machine.
+    It is idempotent, so that a test on any machine can check whether a committed notebook is in normal form.
     """
     _, nb = nbformat.validator.normalize(nb)  # a copy, in which every cell has an id
-    _drop_passing(nb.metadata)
-    nb.metadata.kernelspec = NotebookNode(KERNEL)
-    nb.metadata.language_info = NotebookNode(name="python")
-    for cell in nb.cells:
-        _drop_passing(cell.metadata)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
-            for output in cell.outputs:
-                _normalise_output(output)
+    for part in (nb, *nb.cells):
+        for key in RUN_METADATA:
+            part.metadata.pop(key, None)
+    nb.metadata.update(kernelspec=NotebookNode(KERNEL), language_info=NotebookNode(name="python"))
+    for cell in (cell for cell in nb.cells if cell.cell_type == "code"):
+        cell.outputs = [output for output in cell.outputs if not _is_bare_widget(output)]
+        for output in cell.outputs:
+            _normalise_output(output)
     return nb
 
 
-def _drop_passing(metadata: NotebookNode) -> None:
-    for key in _PASSING:
-        metadata.pop(key, None)
-
-
 def _is_bare_widget(output: NotebookNode) -> bool:
-    """A widget that left nothing to see on a static page: only its repr stands beside its view."""
-    return WIDGET_VIEW in output.get("data", {}) and not set(output.data) - {WIDGET_VIEW, "text/plain"}
+    """Whether a static page would show nothing but a widget's repr."""
+    return {WIDGET_VIEW} <= set(output.get("data", {})) <= {WIDGET_VIEW, "text/plain"}
 
 
 def _normalise_output(output: NotebookNode) -> None:
+    """Drop live views and hide the paths of this machine, in place."""
     if "text" in output:
         output.text = hide_paths(output.text)
     if "traceback" in output:
@@ -69,110 +64,86 @@ def _normalise_output(output: NotebookNode) -> None:
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook in a file, in the current format."""
+    """The notebook in a file, in format 4."""
     return nbformat.read(path, as_version=4)
 
 
 def to_text(nb: NotebookNode) -> str:
-    """The notebook as its file holds it."""
+    """The content of a notebook's file."""
     return nbformat.writes(nb, version=4) + "\n"
 
 
 def execute(path: Path, timeout: float = 600) -> float:
-    """Run a notebook in its folder and keep its outputs, normalised, in the same file; returns the seconds.
+    """Execute a notebook in its folder, write it back in normal form with its outputs, and return the seconds.
 
-    A notebook with an error raises `nbclient.exceptions.CellExecutionError` and stays as it was.
+    A cell that fails or takes longer than `timeout` seconds raises nbclient's error, and the file stays as it was.
     """
-    from nbclient import NotebookClient
-
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # the kernel inherits it
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for the kernel
     nb, start = read(path), perf_counter()
-    folder = {"metadata": {"path": str(path.resolve().parent)}}
-    client = NotebookClient(
-        nb, timeout=timeout, kernel_name="python3", resources=folder, record_timing=False, extra_arguments=QUIET
-    )
-    client.execute()
+    nbclient.execute(nb, cwd=str(path.resolve().parent), timeout=timeout, kernel_name="python3", record_timing=False,
+                     extra_arguments=QUIET)  # fmt: skip
     path.write_text(to_text(normalise(nb)), encoding="utf-8")
     return perf_counter() - start
 
 
 def problems(path: Path) -> list[str]:
-    """What keeps a notebook from being committed, one sentence each; an empty list when it is fit."""
-    nb = read(path)
+    """What prevents the commit of a notebook, one sentence each; an empty list if nothing does."""
+    nb, found = read(path), []
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    return [f"{path.name}: {problem}" for problem in _problems(nb, code)] + (
-        [] if path.read_text(encoding="utf-8") == to_text(normalise(nb)) else
-        [f"{path.name}: not in normal form; run python -m seglab.course.notebooks normalise {path.name}"]
-    )  # fmt: skip
-
-
-def _problems(nb: NotebookNode, code: list[NotebookNode]) -> Iterator[str]:
     if len(code) > MAX_CODE_CELLS:
-        yield f"{len(code)} code cells are more than {MAX_CODE_CELLS}"
+        found.append(f"{len(code)} code cells are more than {MAX_CODE_CELLS}")
     if not any("parameters" in tags(cell) for cell in code):
-        yield "no cell is tagged `parameters`"
-    # nbval silently compares nothing where a cell was not run.
-    if [cell.execution_count for cell in code] != [*range(1, len(code) + 1)]:
-        yield "not run from top to bottom in a fresh kernel"
+        found.append("no cell is tagged `parameters`")
+    if [cell.execution_count for cell in code] != [*range(1, len(code) + 1)]:  # nbval skips cells that were not run
+        found.append("not run from top to bottom in a fresh kernel")
     for number, cell in enumerate(code, start=1):
         if any(output.output_type == "error" for output in cell.outputs):
-            yield f"code cell {number} holds an error"
+            found.append(f"code cell {number} holds an error")
         if "solution" in tags(cell) and not cell.metadata.get("jupyter", {}).get("source_hidden"):
-            yield f"code cell {number} is a solution that is not hidden"
+            found.append(f"code cell {number} is a solution that is not hidden")
+    if path.read_text(encoding="utf-8") != to_text(normalise(nb)):
+        found.append(f"not in normal form; run python -m seglab.course.notebooks normalise {path.name}")
+    return [f"{path.name}: {problem}" for problem in found]
 
 
 def course(folder: Path) -> pd.DataFrame:
-    """The notebooks of a folder in their order, as their first cells describe them: a row each.
-
-    Returns:
-        Index: the number in the file's name, as "04". Columns file, title, question (without its asterisks), and
-        minutes, which are for reading, not for running.
-    """
+    """A row per notebook of a folder, from its first cell: number ("04"), file, title, question, minutes of reading."""
     rows = [(path.name[:2], path.name, *_opening(read(path))) for path in numbered(folder)]
-    columns = ["number", "file", "title", "question", "minutes"]
-    return pd.DataFrame(rows, columns=columns).set_index("number")
+    return pd.DataFrame(rows, columns=["number", "file", "title", "question", "minutes"]).set_index("number")
 
 
 def _opening(nb: NotebookNode) -> tuple[str, str, int]:
+    """Title, question and minutes; "" and 0 where the first cell has none."""
     first = nb.cells[0].source if nb.cells else ""
-    title = re.search(r"(?m)^# (?:\d\d · )?(.+)$", first)
-    question = re.search(r"(?m)^\*\*(.+\?)\*\*$", first)
-    minutes = re.search(r"(\d+) minutes", first)
-    return (
-        title[1] if title else "",
-        question[1].replace("*", "") if question else "",
-        int(minutes[1]) if minutes else 0,
-    )
+    patterns = r"(?m)^# (?:\d\d · )?(.+)$", r"(?m)^\*\*(.+\?)\*\*$", r"(\d+) minutes"
+    title, question, minutes = (match[1] if (match := re.search(p, first)) else "" for p in patterns)
+    return title, question.replace("*", ""), int(minutes or 0)
 
 
 def _main(arguments: list[str]) -> int:
-    import argparse
-
-    from nbclient.exceptions import CellExecutionError
-
     parser = argparse.ArgumentParser(prog="python -m seglab.course.notebooks", description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=["run", "normalise", "check"])
     parser.add_argument("files", nargs="+", type=Path)
-    given = parser.parse_args(arguments)
-    if absent := [str(path) for path in given.files if not path.is_file()]:
-        parser.error(f"no such file: {', '.join(absent)}")
-    found = []
-    for path in given.files:
-        if given.command == "run":
+    options = parser.parse_args(arguments)
+    if missing := [str(path) for path in options.files if not path.is_file()]:
+        parser.error(f"no such file: {', '.join(missing)}")
+    messages = []
+    for path in options.files:
+        if options.command == "run":
             print(f"{path} …", end=" ", flush=True)
             try:
                 print(f"{execute(path):.0f} s")
-            except CellExecutionError as error:
-                found.append(f"failed\n{error}")
-        elif given.command == "normalise":
+            except nbclient.exceptions.CellExecutionError as error:
+                messages.append(f"failed\n{error}")
+        elif options.command == "normalise":
             text = to_text(normalise(read(path)))
             if text != path.read_text(encoding="utf-8"):
                 path.write_text(text, encoding="utf-8")
-                found.append(f"{path}: brought to normal form")
+                messages.append(f"{path}: brought to normal form")
         else:
-            found += problems(path)
-    print(*found, sep="\n", end="\n" if found else "")
-    return 1 if found else 0
+            messages += problems(path)
+    print(*messages, sep="\n", end="\n" if messages else "")
+    return 1 if messages else 0
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def test_right_answers_pass_in_any_form():
 def test_values_can_be_checked_too():
     assert checks.check(6, checks.equals(6))
     assert checks.check(7, checks.equals(6)).passed is False
+    assert "TypeError" in repr(checks.check(6, checks.equals(sum, CASES)))  # a value where a function is expected
 
 
 @pytest.mark.parametrize(("answer", "prop", "words"), [
@@ -39,6 +40,7 @@ def test_values_can_be_checked_too():
     (np.sort, checks.commutes(lambda x: (x[::-1],), lambda y: y[::-1], CASES, "it is reversed"), "in the same way"),
     (lambda x: x, checks.within(0, 2, CASES), "between 0 and 2"),
     (lambda x: x, checks.sums_to(6, CASES), "add up to 10"),
+    (lambda x: x * np.nan, checks.sums_to(6, CASES), "add up to nan"),
     (lambda x: x * 2, checks.keeps_labels(CASES), r"\[4, 6\]"),
 ])  # fmt: skip
 def test_wrong_answers_get_a_hint(answer, prop, words):

@@ -120,7 +120,7 @@ def test_an_old_python_is_an_error(monkeypatch):
 def test_a_full_disk_is_an_error(monkeypatch, free, level):
     usage = doctor.shutil.disk_usage("/")._replace(free=int(free * 1024**3))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
-    assert doctor._room()[0].level == level
+    assert doctor._memory_and_disk()[0].level == level
 
 
 def test_a_kernel_of_another_python_is_noticed(tmp_path, monkeypatch):
@@ -148,7 +148,7 @@ def test_a_check_that_breaks_is_a_finding():
         raise OSError("disk on fire\nin detail")
 
     (finding,) = doctor._run(_shaky)
-    assert (finding.level, finding.sentence) == ("error", "Looking at shaky failed: disk on fire")
+    assert (finding.level, finding.sentence) == ("error", "The check of shaky failed: disk on fire")
 
 
 def test_a_python_without_anything_installed_gets_one_sentence():

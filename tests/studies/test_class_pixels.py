@@ -1,12 +1,13 @@
-"""The stored tables are what counting gives."""
+"""The stored class pixels are equal to a new count."""
 
 import pytest
+from class_pixels import class_pixels
 
 from seglab import load_dataset
-from seglab.course.studies import class_pixels, stored_class_pixels
+from seglab.course.studies import stored_class_pixels
 
 
-def test_toytown_is_stored_as_it_is_drawn():
+def test_stored_toytown_agrees_with_a_count():
     ds = load_dataset("toytown", "val").subset(range(20))
     counted = class_pixels(ds, progress=False)
     assert counted.sum() == 20 * 192 * 256
@@ -17,6 +18,6 @@ def test_toytown_is_stored_as_it_is_drawn():
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_camvid_is_stored_as_it_is(real_data, split):
+def test_stored_camvid_equals_a_count(real_data, split):
     counted = class_pixels(load_dataset("camvid", split, root=real_data), progress=False)
     assert (counted == stored_class_pixels().loc[f"camvid {split}"]).all()
