@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers.exercises import run
 from helpers.paths import ROOT
-from helpers.standins import CLOSED, put, use_caches
+from helpers.standins import CLOSED, put_in_cache, use_caches
 from skimage import data
 from torch.nn.functional import interpolate
 from torchvision.models import get_model_weights, segmentation
@@ -79,7 +79,7 @@ def executed(until):
 
 def test_published_weights_need_one_constant(cache):
     cat = to_image(data.chelsea())
-    put(NAME, "coco", stand_in(cat))
+    put_in_cache(NAME, "coco", stand_in(cat))
     names = executed(until="never")
     assert (names["model"].label, names["classes"]) == (f"{NAME}:coco", CLASS_SETS["voc"])
     assert torch.equal(names["photo"], cat)

@@ -1,4 +1,4 @@
-"""Stand-ins for published weights: models of the right form, trained for a moment, as files under official names."""
+"""Stand-ins for published weights: models of the right form, trained for a few steps, as files under official names."""
 
 import io
 import json
@@ -14,14 +14,14 @@ from seglab.models.registry import MODELS
 from seglab.models.weights import published
 from seglab.training.losses import cross_entropy
 
-CLOSED = "http://127.0.0.1:9"  # a port at which nobody listens
+CLOSED = "http://127.0.0.1:9"  # a closed port
 
 
-def taught(name, known, classes, steps):
-    """A few steps on vertical stripes of several classes; then it says at least two things."""
-    torch.manual_seed(0)  # of its first weights, whatever ran before
-    model = load_model(name, weights=None, classes=known, device="cpu")
-    images, target = pictures(), torch.zeros(2, 64, 64, dtype=torch.long)
+def train_briefly(name, class_set, classes, steps):
+    """Train on vertical stripes of several classes, until at least two classes are predicted."""
+    torch.manual_seed(0)  # of the initial weights
+    model = load_model(name, weights=None, classes=class_set, device="cpu")
+    images, target = striped_images(), torch.zeros(2, 64, 64, dtype=torch.long)
     for i, index in enumerate(classes):
         target[..., 16 * i : 16 * (i + 1)] = index
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=2e-3)
@@ -30,36 +30,36 @@ def taught(name, known, classes, steps):
         model.loss(images, target, cross_entropy).backward()
         optimizer.step()
     model.eval()
-    assert len(says(model, images).unique()) > 1
+    assert len(predicted(model, images).unique()) > 1
     return model
 
 
-def loud(known):
-    """Mask2Former is too slow to train here: queries that differ and are loud say several things."""
+def varied_mask2former(class_set):
+    """An untrained Mask2Former with scaled queries, so that it predicts several classes; training takes too long."""
     torch.manual_seed(3)
-    model = load_model("mask2former_swin_tiny", weights=None, classes=known, device="cpu")
+    model = load_model("mask2former_swin_tiny", weights=None, classes=class_set, device="cpu")
     part = model.net.model.transformer_module
     with torch.no_grad():
         for queries in (part.queries_features, part.queries_embedder):
             torch.nn.init.normal_(queries.weight, std=10)
         model.net.class_predictor.weight *= 20
         part.decoder.mask_predictor.mask_embedder.get_submodule("2.0").weight *= 100
-    assert len(says(model, pictures()).unique()) > 1
+    assert len(predicted(model, striped_images()).unique()) > 1
     return model
 
 
 @torch.inference_mode()
-def says(model, images):
+def predicted(model, images):
     return model(images).argmax(dim=1)
 
 
-def pictures():
-    """Four vertical stripes, one brighter than the other."""
+def striped_images():
+    """float (2,3,64,64): four vertical stripes, each brighter than the one before, with noise."""
     noise = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     return noise + 3 * torch.arange(4).repeat_interleave(16)
 
 
-def saved(state):
+def pickled(state):
     file = io.BytesIO()
     torch.save(state, file)
     return file.getvalue()
@@ -77,11 +77,11 @@ def transformers_files(model, **changes):
     return files | {"config.json": json.dumps(config).encode(), "preprocessor_config.json": prepared}
 
 
-def put(name, weights, model):
-    """Into the caches, as if it had been fetched."""
+def put_in_cache(name, weights, model):
+    """Write the files of a model into the caches, as if they had been fetched."""
     tensors, *texts = reversed(published.files(MODELS[name], weights))
     tensors.parent.mkdir(parents=True, exist_ok=True)
-    files = transformers_files(model) if texts else {tensors.name: saved(model.net.state_dict())}
+    files = transformers_files(model) if texts else {tensors.name: pickled(model.net.state_dict())}
     for path in (tensors, *texts):
         path.write_bytes(files[path.name])
 

@@ -1,4 +1,4 @@
-"""Looking inside: what is found in real models is what their papers draw, and what can be worked out by hand."""
+"""Blocks of real models are connected as in their papers; costs and receptive fields equal those worked out by hand."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def model_of():
     return lambda name: models.setdefault(name, load_model(name, weights=None, device="cpu"))
 
 
-def test_the_u_of_the_unet(model_of):
+def test_encoder_decoder_and_skip_connections_of_the_unet(model_of):
     found = anatomy.flow(model_of("unet_mini"), (64, 96), BLOCKS["unet_mini"])
     down = {("image", "encoder.0")} | {(f"encoder.{i}", f"encoder.{i + 1}") for i in range(4)}
     up = {("encoder.4", "decoder.0"), ("decoder.3", "classifier")} | {(f"decoder.{i}", f"decoder.{i + 1}")
@@ -45,27 +45,27 @@ def test_five_branches_of_aspp(model_of):
         assert (f"classifier.0.convs.{i}", "classifier.0.project") in edges
 
 
-def test_lraspp_looks_twice(model_of):
-    """Low features go straight to their classifier; high ones are scaled by what the pooling says."""
+def test_lraspp_uses_low_and_high_features(model_of):
+    """Low features go straight to their classifier; high ones are scaled by the pooled branch."""
     edges = anatomy.flow(model_of("lraspp_mini"), (64, 96), BLOCKS["lraspp_mini"]).edges
     assert {("backbone.2", "classifier.low_classifier"), ("backbone.12", "classifier.scale")} <= set(edges)
     assert ("classifier.scale", "classifier.high_classifier") in edges
 
 
-def test_what_has_seen_the_whole_image_stands_in_a_row_of_its_own(model_of):
+def test_globally_pooled_blocks_are_drawn_in_a_row_of_their_own(model_of):
     drawn = diagrams.architecture(anatomy.flow(model_of("lraspp_mini"), (64, 96), BLOCKS["lraspp_mini"]))
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["1", "1/8", "1/16", "1 × 1"]
 
 
-def test_segformer_gathers_all_stages(model_of):
+def test_segformer_fuses_all_stages(model_of):
     edges = anatomy.flow(model_of("segformer_mini"), (64, 96), BLOCKS["segformer_mini"]).edges
     assert {s for s, t in edges if t == "decode_head.linear_fuse"} == {
         f"decode_head.linear_projections.{i}" for i in range(4)
     }
 
 
-def test_queries_of_mask2former_are_a_list_and_its_last_masks_count(model_of):
-    """Its mask predictor runs once before and once after each of three layers, and is drawn where it ends."""
+def test_queries_of_mask2former_are_a_list_and_its_last_masks_are_taken(model_of):
+    """Its mask predictor runs once before the three layers and once after each; its last run is drawn."""
     decoder = "model.transformer_module.decoder"
     blocks = ["model.pixel_level_module.decoder.mask_projection", f"{decoder}.layers.*", f"{decoder}.mask_predictor",
               "class_predictor"]  # fmt: skip
@@ -80,22 +80,22 @@ def test_queries_of_mask2former_are_a_list_and_its_last_masks_count(model_of):
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_parts_add_up_to_the_whole(model_of, name):
+def test_costs_of_blocks_add_up_to_those_of_the_model(model_of, name):
     table, whole = anatomy.cost_by_block(model_of(name), (64, 96), BLOCKS[name]), cost(model_of(name), (64, 96))
     assert (table >= 0).all(axis=None)
     assert table.sum().tolist() == [whole.params, whole.macs]
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_the_structure_can_be_drawn_and_described(model_of, name):
+def test_the_architecture_can_be_drawn_and_described(model_of, name):
     drawn = diagrams.architecture(anatomy.flow(model_of(name), (64, 96), BLOCKS[name]), {"classifier": "head"})
     assert drawn.alt.startswith("Blocks and their outputs")
     assert drawn.png().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["unet_mini", "deeplabv3_mini"])
-def test_what_stands_in_a_box_fits_into_it_and_can_be_read(model_of, name):
-    """The U-Net has the most boxes in a row: their channels get a line of their own."""
+def test_text_fits_into_its_box_and_can_be_read(model_of, name):
+    """The U-Net has the most boxes in a row, so their channels have a line of their own."""
     drawn = diagrams.architecture(anatomy.flow(model_of(name), (192, 256), BLOCKS[name]), {"classifier": "1×1"})
     FigureCanvasAgg(drawn).draw()
     boxes = [patch.get_window_extent() for patch in drawn.axes[0].patches]
@@ -112,7 +112,7 @@ def plain(*layers: nn.Module):
     return wrap(nn.Sequential(*layers), "membrane")
 
 
-def test_what_three_convolutions_see():
+def test_the_receptive_field_of_three_convolutions():
     """A 3×3, one with dilation 2 and one with stride 2: 3 + 4 + 2 = 9 pixels, centred, and nothing else."""
     model = plain(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=2, dilation=2), nn.Conv2d(4, 2, 3, 2, 1))
     field = anatomy.receptive_field(model, torch.randn(2, 3, 32, 32))
@@ -120,15 +120,15 @@ def test_what_three_convolutions_see():
     assert field.sum() == pytest.approx(1)
     rows, columns = (seen.any(dim).nonzero().flatten() for dim in (1, 0))
     assert len(rows) == len(columns) == 9
-    assert rows.float().mean() == columns.float().mean() == 16  # pixel 16 is under place 8 of 16
+    assert rows.float().mean() == columns.float().mean() == 16  # pixel 16 is at position 8 of 16
 
 
-def test_the_place_can_be_chosen():
+def test_the_position_can_be_chosen():
     field = anatomy.receptive_field(plain(nn.Conv2d(3, 2, 1)), torch.randn(1, 3, 10, 20), at=(0.0, 0.999))
     assert (field > 0).nonzero().tolist() == [[0, 19]]
 
 
-def test_spread_by_hand():
+def test_the_side_of_a_receptive_field_by_hand():
     field = torch.zeros(21, 21)
     field[10, 10] = 1.0
     assert anatomy.receptive_field_side(field) == 1
@@ -137,7 +137,7 @@ def test_spread_by_hand():
     assert anatomy.receptive_field_side(field) == pytest.approx(5)
 
 
-def test_outputs_are_what_the_blocks_give():
+def test_activations_are_the_outputs_of_the_blocks():
     first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
     images = torch.randn(1, 3, 8, 8)
     found = anatomy.activations(plain(first, second), images, ["0", "1"])
@@ -145,7 +145,7 @@ def test_outputs_are_what_the_blocks_give():
     torch.testing.assert_close(found["1"], second(first(images)))
 
 
-def test_blocks_can_be_given_something_else():
+def test_inputs_of_blocks_can_be_replaced():
     first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
     model, images = plain(first, second), torch.randn(1, 3, 8, 8)
     before = model(images)
@@ -156,7 +156,7 @@ def test_blocks_can_be_given_something_else():
         pass
 
 
-def test_blocks_that_are_not_there(model_of):
+def test_unknown_and_nested_blocks_are_refused(model_of):
     with pytest.raises(ValueError, match=r"UNet has no block 'decode\.\*'; its blocks are encoder, decoder"):
         anatomy.flow(model_of("unet_mini"), (32, 32), ["decode.*"])
     with pytest.raises(ValueError, match=r"'encoder\.0\.0' lies inside 'encoder\.0'"):

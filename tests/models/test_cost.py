@@ -1,4 +1,4 @@
-"""What a model costs, against counting by hand and against published tables."""
+"""Costs of a model, compared with counting by hand and with published tables."""
 
 import pytest
 import torch
@@ -29,16 +29,16 @@ def test_by_hand():
 
 
 def test_memory_by_hand():
-    """At the worst moment the ReLU reads 8 channels and writes 8; the image and its padded copy wait beside them."""
+    """At the peak the ReLU reads 8 channels and writes 8, while the image and its padded copy are still alive."""
     model = chain()
     weights = FLOAT * ((3 * 9 * 8 + 8) + (8 * 2 + 2))
     assert cost(model, (10, 12)).peak_bytes == weights + FLOAT * 120 * (3 + 3 + 8 + 8)
-    model.net[1].inplace = True  # then the convolution is the worst moment: it reads what was padded
+    model.net[1].inplace = True  # then the peak is at the last convolution
     assert cost(model, (10, 12)).peak_bytes == weights + FLOAT * 120 * (3 + 3 + 8) + FLOAT * 30 * 2
 
 
 class Kept(nn.Module):
-    """Keeps what it has made until the end, or lets it go."""
+    """Keeps its intermediate tensors until the end, or frees them."""
 
     def __init__(self, keep):
         super().__init__()
@@ -54,17 +54,17 @@ class Kept(nn.Module):
         return x[:, :2]
 
 
-def test_memory_that_is_let_go_is_counted_once():
+def test_freed_memory_is_counted_once():
     assert cost(wrap(Kept(True), MEMBRANE), (10, 10)).peak_bytes == FLOAT * 300 * (2 + 5)
     assert cost(wrap(Kept(False), MEMBRANE), (10, 10)).peak_bytes == FLOAT * 300 * (2 + 2)
 
 
 def test_a_model_whose_operations_depend_on_values():
-    class Asks(nn.Conv2d):
+    class DependsOnValues(nn.Conv2d):
         def forward(self, x):
             return super().forward(x) if x.sum() == 0 else x
 
-    assert cost(wrap(Asks(3, 2, 1), MEMBRANE), (10, 10)).macs == 600
+    assert cost(wrap(DependsOnValues(3, 2, 1), MEMBRANE), (10, 10)).macs == 600
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_model_whose_operations_depend_on_values():
      ("lraspp_mobilenet_v3_large", 3.2, 2.1, 0)],
 )  # fmt: skip
 def test_published_costs(name, params, gmacs, aux):
-    """torchvision's table, which counts the auxiliary head, too: here its multiply-adds by hand."""
+    """torchvision's table includes the auxiliary head: its multiply-accumulates are counted by hand here."""
     published = get_model_weights(name).DEFAULT.meta
-    model = load_model(name, weights=None, classes="voc", device="meta")  # where nothing is computed
+    model = load_model(name, weights=None, classes="voc", device="meta")  # nothing is computed
     counted = cost(model, (520, 520))
     assert (round(counted.params / 1e6, 1), round(counted.macs / 1e9, 1)) == (params, gmacs)
     assert sum(p.numel() for p in model.parameters()) == published["num_params"]

@@ -3,5 +3,5 @@
 zoo        the bundled weights of the minis
 published  weights of torchvision, transformers and smp, fetched on first use
 cards      what is known about each model
-bundle     published weights copied to machines without a network
+bundle     published weights in a folder, for machines without a network
 """

@@ -1,7 +1,7 @@
-"""Published weights, carried to machines without a network: a classroom, a train.
+"""Bundles: folders with published weights, for machines without a network.
 
-`pack` copies them from the caches of this machine into a folder, and `unpack` from the folder into the caches of
-another one, verified. The folder is laid out as the caches are, with an index of sizes and hashes beside.
+`pack` copies weights from the caches of this machine into a folder. `unpack` copies them from the folder into the
+caches of another machine and verifies them. The folder is laid out like the caches, with an index of sizes and hashes.
 """
 
 import json
@@ -16,35 +16,27 @@ from seglab._utils.paths import replacing
 from seglab.models.weights import published
 
 INDEX = "index.json"  # MODEL:WEIGHTS → [{"path", "bytes", "sha256"}]
-Index = dict[str, list[dict[str, Any]]]
 
 
 def pack(label: str, folder: str | Path) -> None:
-    """Copy published weights into a folder, after they were fetched if they are not here. What it held stays.
-
-    Args:
-        label: MODEL:WEIGHTS.
-    """
+    """Add the published weights MODEL:WEIGHTS to a folder; they are fetched first if they are not in the cache."""
     folder, (spec, name) = Path(folder), published.resolve(label)
     published.state(spec, name)
     index = read_index(folder) if (folder / INDEX).is_file() else {}
-    ref = published.repository(spec.weights[name].source) / "refs" / "main"  # which version is the newest
+    ref = published.repository(spec.weights[name].source) / "refs" / "main"  # names the newest revision
     paths = [*published.files(spec, name), *([ref] if ref.is_file() else [])]
     index[f"{spec.name}:{name}"] = [_pack(path, folder) for path in paths]
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def unpack(folder: str | Path, labels: Iterable[str] = ()) -> list[str]:
-    """Put the weights of a folder that `pack` has filled into the caches of this machine.
+    """Copy the weights of a folder that `pack` has filled into the caches of this machine; returns their labels.
 
     Args:
-        labels: only these; by default all that it holds.
-
-    Returns:
-        MODEL:WEIGHTS of each.
+        labels: MODEL[:WEIGHTS] of some of them; by default all.
 
     Raises:
-        ValueError: it is no such folder, does not hold one of these, or a file is missing or damaged.
+        ValueError: the folder was not made by `pack` or does not contain one of these, or a file is missing or damaged.
     """
     folder = Path(folder)
     index = read_index(folder)
@@ -57,39 +49,39 @@ def unpack(folder: str | Path, labels: Iterable[str] = ()) -> list[str]:
     return chosen
 
 
-def read_index(folder: Path) -> Index:
-    """What a folder holds."""
+def read_index(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The index of a folder that `pack` has filled; a ValueError if it is missing or damaged."""
     path = folder / INDEX
     if not path.is_file():
         raise ValueError(f"{path} is missing; such a folder is made by: seglab fetch MODEL --to {folder}")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        sound = all({"path", "sha256"} <= entry.keys() for entries in index.values() for entry in entries)
+        valid = all({"path", "sha256"} <= entry.keys() for entries in index.values() for entry in entries)
     except (ValueError, AttributeError, TypeError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise ValueError(f"{path} is damaged; make the folder again: seglab fetch MODEL --to {folder}")
     return dict(index)
 
 
 def _pack(path: Path, folder: Path) -> dict[str, Any]:
-    kind = next(kind for kind, root in published.cache_roots().items() if path.is_relative_to(root))
-    inside = PurePosixPath(kind, *path.relative_to(published.cache_roots()[kind]).parts)
+    cache, root = next((cache, root) for cache, root in published.cache_roots().items() if path.is_relative_to(root))
+    inside = PurePosixPath(cache, *path.relative_to(root).parts)
     return {"path": str(inside), "bytes": path.stat().st_size, "sha256": _copy(path, folder / inside)}
 
 
 def _unpack(folder: Path, entry: dict[str, Any]) -> None:
-    kind, *parts = PurePosixPath(entry["path"]).parts
-    if kind not in published.cache_roots() or any(part == ".." or set(part) & set("\\:") for part in parts):
-        raise ValueError(f"{folder / INDEX} names {entry['path']!r}, which leads out of the caches; do not trust it")
+    cache, *parts = PurePosixPath(entry["path"]).parts
+    if cache not in published.cache_roots() or any(part == ".." or set(part) & set("\\:") for part in parts):
+        raise ValueError(f"{folder / INDEX} contains {entry['path']!r}, which leads out of the caches; do not trust it")
     source = folder / entry["path"]
     if not source.is_file():
         raise ValueError(f"{source} is missing; make the folder again")
-    _copy(source, published.cache_roots()[kind].joinpath(*parts), entry["sha256"])
+    _copy(source, published.cache_roots()[cache].joinpath(*parts), entry["sha256"])
 
 
 def _copy(source: Path, target: Path, expected: str | None = None) -> str:
-    """Copy a file, complete and verified or not at all. Returns its SHA-256."""
+    """Copy a file completely or not at all, and return its SHA-256; a ValueError if that is not the expected one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as unfinished:
         shutil.copyfile(source, unfinished)

@@ -1,4 +1,4 @@
-"""What is known about models: a table of all, a page of each to look at, a card of each for other programs."""
+"""What is known about the models: a table of all, a page of lines about one, a card of one as JSON."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,69 +7,61 @@ import pandas as pd
 
 from seglab._utils.download import human
 from seglab.data.classes import CLASS_SETS
-from seglab.models.registry import MODELS
-from seglab.models.registry import row as model_row
+from seglab.models.registry import MODELS, row
 from seglab.models.spec import ZOO, ModelSpec
 from seglab.models.weights import published
 from seglab.models.weights.zoo import card, zoo_dir
 
 
 def table() -> pd.DataFrame:
-    """`MODELS` to look at: one row a model.
+    """`MODELS` as a table with one row a model.
 
     Returns:
-        Columns title, year, classes; params (millions) and gmacs (10⁹ multiply-accumulates) as prediction needs them,
-        for the size in the row; miou (0–1) of the first weights, as published or as on a mini's card, and on what;
-        download, its size; here, which weights need no network.
+        Columns title, year, classes; params (millions) and gmacs (10⁹ multiply-accumulates) of a prediction at the size
+        in the row; miou (0–1), as published or on a mini's card, and the data set that it was measured_on; download,
+        its size; available, the weights that need no network.
     """
     rows = {}
     for name, spec in MODELS.items():
-        known = {weights: _measured(spec, weights) for weights in spec.weights}
-        first = next(iter(spec.weights))
-        miou, on = next((found for found in known.values() if found[0] is not None), (None, ""))
+        measured = [_measured(spec, weights) for weights in spec.weights]
+        miou, data = next((pair for pair in measured if pair[0] is not None), (None, ""))
+        num_bytes = next(iter(spec.weights.values())).num_bytes
         rows[name] = {
             "title": spec.title, "year": spec.year, "classes": spec.classes or "–",
-            "params": (spec.params or 0) / 1e6, "gmacs": spec.gmacs, "miou": miou, "on": on,
-            "download": human(size) if (size := spec.weights[first].num_bytes) else "travels along",
-            "here": ", ".join(weights for weights in spec.weights if is_available(spec, weights)),
+            "params": (spec.params or 0) / 1e6, "gmacs": spec.gmacs, "miou": miou, "measured_on": data,
+            "download": human(num_bytes) if num_bytes else "bundled",
+            "available": ", ".join(weights for weights in spec.weights if is_available(spec, weights)),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name").astype({"miou": float})
 
 
 def page(name: str) -> dict[str, list[str]]:
-    """Everything that is known about a model and about each of its weights: subject → lines.
-
-    Raises:
-        ValueError: there is no such model.
-    """
-    spec = model_row(name)
+    """Everything that is known about a model and about each of its weights: subject → lines of text."""
+    spec = row(name)
     height, width = spec.size or (0, 0)
-    said = [
+    lines = [
         f"{spec.title}, built by {spec.library}", spec.paper,
         f"{len(CLASS_SETS[spec.classes])} classes of {spec.classes}" if spec.classes else "your classes, fine-tuned",
-        f"{(spec.params or 0) / 1e6:.2f} million parameters, those of an auxiliary head not counted",
+        f"{(spec.params or 0) / 1e6:.2f} million parameters, without those of an auxiliary head",
         f"{spec.gmacs} · 10⁹ multiply-accumulates, twice as many FLOPs, for an image of {height}×{width}",
     ]  # fmt: skip
-    return {name: said} | {f"{name}:{weights}": _lines(spec, weights) for weights in spec.weights}
+    return {name: lines} | {f"{name}:{weights}": _lines(spec, weights) for weights in spec.weights}
 
 
 def export(name: str) -> dict[str, Any]:
-    """The card of a model: what `page` says, for other programs. JSON-ready.
+    """The card of a model: the facts of `page`, JSON-ready.
 
     Returns:
         Keys model, title, family, library, paper, year, params, macs, flops, size (h, w) that they are counted for;
-        and weights: name → their row in `MODELS`, classes by name, and for a mini what was measured.
-
-    Raises:
-        ValueError: there is no such model.
+        and weights: name → their row in `MODELS`, names of their classes, available, and for a mini its card.
     """
-    spec = model_row(name)
+    spec = row(name)
     macs = round((spec.gmacs or 0) * 1e9)
     facts = {key: getattr(spec, key) for key in ("title", "family", "library", "paper", "year", "params")}
     weights = {
-        key: asdict(row) | {"names": list(CLASS_SETS[row.classes].names) if row.classes else None, "here": here}
-        | {"card": card(name, key)}
-        for key, row in spec.weights.items() for here in [is_available(spec, key)]
+        key: asdict(known) | {"names": list(CLASS_SETS[known.classes].names) if known.classes else None,
+                              "available": is_available(spec, key), "card": card(name, key)}
+        for key, known in spec.weights.items()
     }  # fmt: skip
     return {"model": name} | facts | {"macs": macs, "flops": 2 * macs, "size": spec.size, "weights": weights}
 
@@ -82,33 +74,29 @@ def is_available(spec: ModelSpec, weights: str) -> bool:
 
 
 def _measured(spec: ModelSpec, weights: str) -> tuple[float | None, str]:
-    row = spec.weights[weights]
-    if row.source == ZOO and (found := card(spec.name, weights)):
+    """mIoU and the data set that it was measured on: from the card of a mini, else as published."""
+    known = spec.weights[weights]
+    if known.source == ZOO and (found := card(spec.name, weights)):
         return found["measured"]["miou"], found["measured"]["data"]
-    return row.miou, row.measured_on
+    return known.miou, known.measured_on
 
 
 def _lines(spec: ModelSpec, weights: str) -> list[str]:
-    row, (miou, on) = spec.weights[weights], _measured(spec, weights)
-    lines = [f"trained on {row.trained_on}", f"licence: {row.licence}"]
-    if row.short:
-        lines.append(f"expects images with a short side of {row.short}")
+    known, (miou, data) = spec.weights[weights], _measured(spec, weights)
+    lines = [f"trained on {known.trained_on}", f"licence: {known.licence}"]
+    if known.short:
+        lines.append(f"expects images with a short side of {known.short}")
     if miou is not None:
-        lines.append(f"mIoU {miou:.3f} on {on}")
-    if row.source != ZOO:
-        lines.append(f"{row.source}, {human(row.num_bytes)}")
+        lines.append(f"mIoU {miou:.3f} on {data}")
+    if known.source != ZOO:
+        lines.append(f"{known.source}, {human(known.num_bytes)}")
         if not published.is_cached(spec, weights):
             lines.append(f"fetched on first use, or by: seglab fetch {spec.name}:{weights}")
     elif not is_available(spec, weights):
-        lines.append("not here")
+        lines.append("not available: the file of the weights is missing")
     elif found := card(spec.name, weights):
-        lines += _story(found)
+        measured = found["measured"]
+        ious = ", ".join(f"{name} {iou:.2f}" for name, iou in measured["iou"].items() if iou is not None)
+        lines += [f"IoU: {ious}", measured["convention"], f"{found['minutes']} minutes of: {found['command']}",
+                  f"sha256 {found['sha256']}"]  # fmt: skip
     return lines
-
-
-def _story(found: dict[str, Any]) -> list[str]:
-    measured = found["measured"]
-    return [
-        "IoU: " + ", ".join(f"{name} {iou:.2f}" for name, iou in measured["iou"].items() if iou is not None),
-        measured["convention"], f"{found['minutes']} minutes of: {found['command']}", f"sha256 {found['sha256']}",
-    ]  # fmt: skip

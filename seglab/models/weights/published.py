@@ -1,11 +1,11 @@
-"""Published weights: fetched by the libraries that publish them, into these libraries' own caches.
+"""Published weights, fetched by the libraries that publish them into these libraries' own caches.
 
-torchvision's lie in `$TORCH_HOME/hub/checkpoints`, those for transformers and smp in `$HF_HOME/hub`. What lies there is
-used without asking the network.
+Weights of torchvision lie in `$TORCH_HOME/hub/checkpoints`, those of transformers and smp in `$HF_HOME/hub`. Weights
+that are in a cache are used without a network.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from huggingface_hub import constants, file_exists, hf_hub_download
 from huggingface_hub.file_download import repo_folder_name
 from torch import Tensor
+from torchvision.models import get_model_weights
 
 from seglab._utils.download import human
 from seglab._utils.errors import differences, unknown
@@ -23,7 +24,7 @@ from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from seglab.models.registry import MINI, MODELS
 from seglab.models.spec import ZOO, ModelSpec
 
-# What a configuration of transformers can change without changing the shape of any weight.
+# Entries of a transformers configuration that change the output but not the shape of any weight.
 _DECISIVE = (
     "hidden_act", "activation_function", "layer_norm_eps", "num_attention_heads", "num_heads", "window_size",
     "strides", "feature_strides", "common_stride", "pre_norm", "reshape_last_stage",
@@ -31,42 +32,40 @@ _DECISIVE = (
 
 
 def labels() -> list[str]:
-    """`MODEL:WEIGHTS` of everything that can be fetched."""
+    """MODEL:WEIGHTS of all published weights."""
     return [f"{m}:{name}" for m, spec in MODELS.items() for name, row in spec.weights.items() if row.source != ZOO]
 
 
 def resolve(label: str) -> tuple[ModelSpec, str]:
-    """`"segformer_b0:cityscapes"` → its row of `MODELS`, "cityscapes"; by default the first weights.
+    """`"segformer_b0:cityscapes"` → its row of `MODELS`, "cityscapes"; without a name, the first weights of the row.
 
-    Raises:
-        ValueError: nothing of this name is published.
+    A ValueError lists all published weights if these are none of them.
     """
     model, _, name = label.partition(":")
     if model in MODELS and not name:
         name = next(iter(MODELS[model].weights))
     if model in MODELS and MODELS[model].weights is MINI:
-        raise ValueError(f"the weights of {model} travel with seglab; there is nothing to fetch")
+        raise ValueError(f"the weights of {model} are bundled with seglab; there is nothing to fetch")
     if f"{model}:{name}" not in labels():
         raise unknown("published weights", label, labels())
     return MODELS[model], name
 
 
 def state(spec: ModelSpec, name: str) -> dict[str, Tensor]:
-    """Published weights of a model, fetched if they are not here yet.
+    """Published weights of a model, fetched if they are not in the cache.
 
     Returns:
-        A state dict with the keys of the library that is installed; of the backbone alone where nothing else is
-        published.
+        A state dict with the keys of the installed library; of the backbone where only its weights are published.
 
     Raises:
-        ValueError: they can be neither found nor fetched, or are damaged; or they are not for this architecture, or
-            not for these classes in this order.
+        ValueError: they can be neither found nor fetched, are damaged, belong to another architecture, or have other
+            classes or another order of classes than `CLASS_SETS`.
     """
-    return _READERS[spec.library](spec, name)
+    return {"torchvision": _torchvision, "transformers": _transformers, "smp": _smp}[spec.library](spec, name)
 
 
 def facts(spec: ModelSpec, name: str) -> dict[str, Any]:
-    """What is known about published weights, in the form in which a checkpoint states it."""
+    """What is known about published weights, with the keys of a checkpoint's metadata."""
     row = spec.weights[name]
     return {
         "model": spec.name, "classes": class_set_fields(CLASS_SETS[row.classes]) if row.classes else None,
@@ -76,49 +75,49 @@ def facts(spec: ModelSpec, name: str) -> dict[str, Any]:
 
 
 def files(spec: ModelSpec, name: str) -> list[Path]:
-    """Where the files of published weights lie in the caches, or would lie. The last one holds the tensors."""
+    """Paths of published weights in the caches, whether they exist or not. The last one holds the tensors."""
     if spec.library == "torchvision":
-        return [cache_roots()["torch"] / PurePosixPath(_address(spec, name)).name]
-    folder, small = _snapshot(spec, name), ["config.json"]
-    if spec.library == "transformers":
-        small.append("preprocessor_config.json")
+        return [cache_roots()["torch"] / PurePosixPath(_url(spec, name)).name]
+    folder, revision = repository(spec.weights[name].source), _revision(spec, name)
+    ref = folder / "refs" / revision  # the name of a branch is stored with the commit that it stands for
+    folder = folder / "snapshots" / (ref.read_text().strip() if ref.is_file() else revision)
+    configs = ["config.json", *["preprocessor_config.json"] * (spec.library == "transformers")]
     pickled = not (folder / "model.safetensors").is_file() and (folder / "pytorch_model.bin").is_file()
-    return [folder / file for file in (*small, "pytorch_model.bin" if pickled else "model.safetensors")]
+    return [folder / file for file in (*configs, "pytorch_model.bin" if pickled else "model.safetensors")]
 
 
 def is_cached(spec: ModelSpec, name: str) -> bool:
     """Whether published weights can be used without a network."""
     if spec.library != "torchvision" and not repository(spec.weights[name].source).is_dir():
-        return False  # without having to import smp
+        return False  # `files` would import smp
     return all(path.is_file() for path in files(spec, name))
 
 
 def _torchvision(spec: ModelSpec, name: str) -> dict[str, Tensor]:
-    from torchvision.models import get_model_weights
-
     weights = get_model_weights(spec.name)[spec.weights[name].source]
-    with _advice(spec, name):
+    with _explained(spec, name):
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True, map_location="cpu")
-    _check_order(weights.meta["categories"], spec, name)
+    _check_classes(weights.meta["categories"], spec, name)
     return dict(tensors)
 
 
 def _transformers(spec: ModelSpec, name: str) -> dict[str, Tensor]:
-    """Read by transformers itself, which translates the keys that its older versions used."""
+    """Read by transformers, which translates the keys of its older versions."""
     with torch.device("meta"):
         ours: Any = spec.build(2, False)  # for its type and its configuration
-    with _advice(spec, name):
+    with _explained(spec, name):
         _download(spec, name)
         folder = files(spec, name)[0].parent
         theirs, report = type(ours).from_pretrained(folder, local_files_only=True, output_loading_info=True)
-        seen_as = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-    labels = theirs.config.id2label
-    _check_order([labels[i] for i in sorted(labels)], spec, name)
+        preprocessing = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    names = theirs.config.id2label
+    _check_classes([names[i] for i in sorted(names)], spec, name)
     colours = {"image_mean": list(IMAGENET_MEAN), "image_std": list(IMAGENET_STD)}
-    expected = _decisive(ours.config) | colours
-    said = _decisive(theirs.config) | {key: [round(x, 3) for x in seen_as.get(key, colours[key])] for key in colours}
-    if other := ", ".join(sorted(report["missing_keys"])[:3]) or differences(said, expected):
-        raise ValueError(f"{spec.weights[name].source} has other weights than seglab's {spec.title} needs: {other}")
+    found = _decisive(theirs.config)
+    found |= {key: [round(x, 3) for x in preprocessing.get(key, colours[key])] for key in colours}
+    missing = ", ".join(sorted(report["missing_keys"])[:3])
+    if problem := missing or differences(found, _decisive(ours.config) | colours):
+        raise ValueError(f"{spec.weights[name].source} has other weights than seglab's {spec.title} needs: {problem}")
     return theirs.state_dict()
 
 
@@ -126,59 +125,44 @@ def _smp(spec: ModelSpec, name: str) -> dict[str, Tensor]:
     from segmentation_models_pytorch.encoders import get_encoder
 
     encoder, weights = _encoder(spec, name)
-    with _advice(spec, name):
+    with _explained(spec, name):
         _download(spec, name)
         return get_encoder(encoder, weights=weights).state_dict()
 
 
-_READERS: dict[str, Callable[[ModelSpec, str], dict[str, Tensor]]] = {
-    "torchvision": _torchvision, "transformers": _transformers, "smp": _smp,
-}  # fmt: skip
-
-
 def _decisive(config: Any) -> dict[str, Any]:
-    values = json.loads(config.to_json_string(use_diff=False))  # lists, where Python has tuples and JSON has none
+    """The entries `_DECISIVE` of a configuration, and those of its backbone."""
+    values = json.loads(config.to_json_string(use_diff=False))  # as JSON, where tuples are lists
     parts = {"": values, "backbone ": values.get("backbone_config") or {}}
     return {f"{part}{key}": known[key] for part, known in parts.items() for key in _DECISIVE if key in known}
 
 
-def _check_order(names: Sequence[str], spec: ModelSpec, name: str) -> None:
-    """The index of a class is all that a label map holds of it, so the published order has to be ours."""
+def _check_classes(names: Sequence[str], spec: ModelSpec, name: str) -> None:
+    """A label map holds indices of classes only, so the published order has to be that of `CLASS_SETS`."""
     ours = CLASS_SETS[spec.weights[name].classes or ""].names
-    wrong = [(i, a, b) for i, (a, b) in enumerate(zip(map(_plain, names), ours, strict=False)) if a != b]
-    moved = [there for _, there, _ in wrong if there in ours]  # what has another name here may be the same thing
-    if len(names) != len(ours) or moved or 2 * len(wrong) > len(ours):
-        first = "; index {}: {!r} there, {!r} here".format(*wrong[0]) if wrong else ""
+    plain = [text.partition(",")[0].strip("_ ").lower() for text in names]  # "__background__", "bed ", "road, route"
+    differing = [(i, a, b) for i, (a, b) in enumerate(zip(plain, ours, strict=False)) if a != b]
+    moved = any(theirs in ours for _, theirs, _ in differing)  # any other name may be a synonym
+    if len(names) != len(ours) or moved or 2 * len(differing) > len(ours):
+        first = "; index {}: {!r} published, {!r} expected".format(*differing[0]) if differing else ""
         raise ValueError(
-            f"{spec.name}:{name} was published with other classes, or in another order, than seglab has them:"
-            f" {len(names)} there, {len(ours)} here{first}"
+            f"{spec.name}:{name} was published with other classes, or with classes in another order, than seglab"
+            f" expects: {len(names)} published, {len(ours)} expected{first}"
         )
 
 
-def _plain(name: str) -> str:
-    """`"__background__"`, `"bed "`, `"road, route"` → "background", "bed", "road"."""
-    return name.partition(",")[0].strip("_ ").lower()
-
-
 def cache_roots() -> dict[str, Path]:
-    """The two caches."""
+    """The folders of the two caches."""
     return {"torch": Path(torch.hub.get_dir()) / "checkpoints", "huggingface": Path(constants.HF_HUB_CACHE)}
 
 
 def repository(source: str) -> Path:
-    """The folder of the hub's cache that belongs to a repository."""
+    """The folder of a repository in the cache of Hugging Face."""
     return cache_roots()["huggingface"] / repo_folder_name(repo_id=source, repo_type="model")
 
 
-def _snapshot(spec: ModelSpec, name: str) -> Path:
-    """The folder of a revision."""
-    folder, revision = repository(spec.weights[name].source), _revision(spec, name)
-    ref = folder / "refs" / revision
-    return folder / "snapshots" / (ref.read_text().strip() if ref.is_file() else revision)
-
-
 def _revision(spec: ModelSpec, name: str) -> str:
-    """smp pins the version of its weights; of the others it is the newest."""
+    """The revision that smp pins; the newest one for transformers."""
     if spec.library != "smp":
         return "main"
     from segmentation_models_pytorch.encoders import encoders
@@ -194,58 +178,54 @@ def _encoder(spec: ModelSpec, name: str) -> tuple[str, str]:
 
 
 def _download(spec: ModelSpec, name: str) -> None:
-    """Have all files: tensors as safetensors if there are, else as a pickle, which is read with `weights_only`."""
+    """Fetch missing files: tensors as safetensors where published, else as a pickle, read with `weights_only`."""
     wanted = files(spec, name)
     if all(path.is_file() for path in wanted):
         return
-    where: dict[str, Any] = {"repo_id": spec.weights[name].source, "revision": _revision(spec, name)}
-    # Asked first, because this fails at once without a network, where hf_hub_download tries for half a minute.
-    safe = file_exists(filename="model.safetensors", **where)
+    source: dict[str, Any] = {"repo_id": spec.weights[name].source, "revision": _revision(spec, name)}
+    # This comes first: without a network it fails at once, where hf_hub_download retries for half a minute.
+    safe = file_exists(filename="model.safetensors", **source)
     for file in (*(path.name for path in wanted[:-1]), "model.safetensors" if safe else "pytorch_model.bin"):
-        _verify(Path(hf_hub_download(filename=file, **where)))
+        _verify(Path(hf_hub_download(filename=file, **source)))
 
 
 def _verify(path: Path) -> None:
-    """Large files are links to a blob that is named by their SHA-256. The hub's library looks at their size only."""
+    """Large files are links to a blob named by its SHA-256, but huggingface_hub compares sizes only."""
     announced = path.readlink().name if path.is_symlink() else ""
     if len(announced) == 64 and sha256_file(path) != announced:
-        blob = path.parent / path.readlink()
-        path.unlink()
-        blob.unlink()
-        raise OSError(f"{path.name} did not arrive as it was announced, and was deleted")
+        for file in (path.parent / path.readlink(), path):
+            file.unlink()
+        raise OSError(f"{path.name} has another SHA-256 than announced, and was deleted")
 
 
 @contextmanager
-def _advice(spec: ModelSpec, name: str) -> Iterator[None]:
-    """Whatever a library raises when there is no network or a file is damaged: say what can be done."""
+def _explained(spec: ModelSpec, name: str) -> Iterator[None]:
+    """Turn any error of a library, as without a network or on a damaged file, into a ValueError with the remedy."""
     try:
         yield
     except Exception as error:
-        raise ValueError(_sentence(spec, name, error)) from error
+        raise ValueError(_message(spec, name, error)) from error
 
 
-def _sentence(spec: ModelSpec, name: str, error: Exception) -> str:
+def _message(spec: ModelSpec, name: str, error: Exception) -> str:
     label, paths = f"{spec.name}:{name}", files(spec, name)
     reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
     missing = [path for path in paths if not path.is_file()]
     if not missing:
         return f"{paths[-1]} cannot be read: {reason}. Delete it, and fetch it again: seglab fetch {label}"
-    what, place = missing[-1].name, f"at {missing[-1]}"
-    if len(missing) > 1:
-        what, place = ", ".join(path.name for path in missing), f"into {missing[-1].parent}"
+    names = ", ".join(path.name for path in missing)
+    target = f"at {missing[0]}" if len(missing) == 1 else f"into {missing[0].parent}"
     mini = next(other for other in MODELS.values() if other.family == spec.family and other.weights is MINI)
     return (
-        f"{what} ({human(spec.weights[name].num_bytes)}), the weights of {label}, cannot be fetched from"
-        f" {_address(spec, name)}: {reason}. With a network, try again. Without one: on a machine that has one,"
-        f" seglab fetch {label} --to DIR, and here, seglab fetch --from DIR; or put {what} {place}. Meanwhile"
-        f" {mini.name} does the same job and needs no download; it knows the eleven street classes."
+        f"{names} ({human(spec.weights[name].num_bytes)}), the weights of {label}, cannot be fetched from"
+        f" {_url(spec, name)}: {reason}. With a network, try again. Without one, run seglab fetch {label} --to DIR on"
+        f" a machine that has one, and seglab fetch --from DIR on this machine; or put {names} {target}. {mini.name},"
+        f" a small {spec.family} for the eleven street classes, needs no download."
     )
 
 
-def _address(spec: ModelSpec, name: str) -> str:
+def _url(spec: ModelSpec, name: str) -> str:
     source = spec.weights[name].source
-    if spec.library != "torchvision":
-        return f"{constants.ENDPOINT}/{source}"
-    from torchvision.models import get_model_weights
-
-    return get_model_weights(spec.name)[source].url
+    if spec.library == "torchvision":
+        return get_model_weights(spec.name)[source].url
+    return f"{constants.ENDPOINT}/{source}"

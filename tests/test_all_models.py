@@ -1,4 +1,4 @@
-"""The whole cast, by the names that users type: each model loads, looks at a photograph, and is judged.
+"""Every model of `MODELS`, by the name that a user types: it is loaded, predicts a photograph, and is evaluated.
 
 Published weights are stand-ins in the libraries' own caches, under official names; there is no network.
 """
@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import pytest
 import torch
-from helpers.standins import CLOSED, loud, put, taught, use_caches, use_hub
+from helpers.standins import CLOSED, put_in_cache, train_briefly, use_caches, use_hub, varied_mask2former
 from skimage import data as photographs
 from typer.testing import CliRunner
 
@@ -22,9 +22,9 @@ PHOTOGRAPH = photographs.chelsea()[::2, ::2]  # uint8 (150, 226, 3)
 
 
 @pytest.fixture(scope="module")
-def cast(tmp_path_factory):
-    """name → what a user types for it."""
-    folder = tmp_path_factory.mktemp("cast")
+def labels(tmp_path_factory):
+    """name → what a user types for the model: its name, or the checkpoint of a fine-tuned encoder."""
+    folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         use_caches(folder, patch)
         use_hub(CLOSED, patch)
@@ -34,18 +34,21 @@ def cast(tmp_path_factory):
             labels[name] = name
             if row.source == ZOO:
                 continue
-            known = row.classes or "street"
-            steps = 30 if spec.params < 12e6 else 6
-            model = loud(known) if spec.family == "Mask2Former" else taught(name, known, STRIPES[known], steps)
+            classes = row.classes or "street"
+            if spec.family == "Mask2Former":
+                model = varied_mask2former(classes)
+            else:
+                model = train_briefly(name, classes, STRIPES[classes], steps=30 if spec.params < 12e6 else 6)
             if row.classes:
-                put(name, weights, model)
-            else:  # only its encoder is published: fine-tuned, it is a checkpoint
+                put_in_cache(name, weights, model)
+            else:
                 labels[name] = str(folder / f"{name}.safetensors")
                 save_model(model, labels[name])
         yield labels
 
 
 def row_of(name, label, folder):
+    """Predict a photograph and export the card; a row of facts about the prediction."""
     model = load_model(label, device="cpu")
     p = predict(model, PHOTOGRAPH)
     painted = overlay(PHOTOGRAPH, p.mask, p.classes)
@@ -57,24 +60,24 @@ def row_of(name, label, folder):
     assert p.scores().shape == (len(p.classes), *PHOTOGRAPH.shape[:2])
     assert (painted != PHOTOGRAPH).any()
     assert card["params"] == MODELS[name].params
-    grid = "×".join(map(str, p.tiles[0].scores.shape[1:]))
-    return {"label": model.label, "classes": p.classes.name, "named": len(p.mask.unique()), "grid": grid}
+    low = "×".join(map(str, p.tiles[0].scores.shape[1:]))
+    return {"label": model.label, "classes": p.classes.name, "predicted": len(p.mask.unique()), "scores": low}
 
 
-def judged(cast, data, split, out):
-    """`seglab evaluate` of everything at once; a column a model."""
-    named = [f"{name}={label}" for name, label in cast.items()]
-    where = ["--data", data, "--split", split, "--images", "1", "--store", str(out / f"{data}.sqlite")]
-    run = CliRunner().invoke(app, ["evaluate", *named, *where, "--csv", str(out / data)])
+def evaluated(labels, data, split, out):
+    """`seglab evaluate` of all models at once: the tables summary.csv and iou.csv."""
+    models = [f"{name}={label}" for name, label in labels.items()]
+    options = ["--data", data, "--split", split, "--images", "1", "--store", str(out / f"{data}.sqlite")]
+    run = CliRunner().invoke(app, ["evaluate", *models, *options, "--csv", str(out / data)])
     assert run.exit_code == 0, run.output
     return pd.read_csv(out / data / "summary.csv", index_col=0), pd.read_csv(out / data / "iou.csv", index_col=0)
 
 
-def test_every_model_plays_its_part(cast, real_data, tmp_path, capsys):
-    table = pd.DataFrame({name: row_of(name, label, tmp_path) for name, label in cast.items()}).T
+def test_every_model_predicts_and_is_evaluated(labels, real_data, tmp_path, capsys):
+    table = pd.DataFrame({name: row_of(name, label, tmp_path) for name, label in labels.items()}).T
     assert list(table.index) == list(MODELS)
     for data, split in ("toytown", "test"), ("camvid", "val"), ("voc", "val"):
-        summary, iou = judged(cast, data, split, tmp_path)
+        summary, iou = evaluated(labels, data, split, tmp_path)
         assert set(summary.index) == set(MODELS)
         classes = {"voc": "voc"}.get(data, "street")
         assert set(iou.index) <= {*CLASS_SETS[classes].names, "mean"}
@@ -84,6 +87,5 @@ def test_every_model_plays_its_part(cast, real_data, tmp_path, capsys):
         assert table.loc[native, data].notna().all()
     minis = [name for name in MODELS if name.endswith("_mini")]
     assert table.loc[minis, "toytown"].min() > 0.4
-    (tmp_path / "cast.csv").write_text(table.to_csv())
     with capsys.disabled():
         print(f"\n{table.to_string()}")

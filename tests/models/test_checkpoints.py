@@ -1,0 +1,79 @@
+"""Checkpoints: what is saved is loaded again, and what does not fit is refused."""
+
+import copy
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from seglab.data.classes import CLASS_SETS, class_set_fields, class_set_from
+from seglab.models.checkpoints import save_model
+from seglab.models.loading import load_model
+from seglab.models.registry import MODELS
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.endswith("_mini")])
+def test_a_saved_model_is_loaded_unchanged(untrained, name, tmp_path):
+    model = copy.deepcopy(untrained(name))
+    images, path = torch.randn(1, 3, 64, 96), tmp_path / "model.safetensors"
+    save_model(model, path, seed=7)
+    for again in (load_model(name, path, device="cpu"), load_model(path, device="cpu")):
+        assert again.classes == model.classes
+        assert again.spec is MODELS[name]
+        with torch.inference_mode():
+            assert torch.equal(again(images), model(images))
+    with safe_open(path, "pt") as file:
+        assert list(file.metadata()) == ["seglab"]
+        assert json.loads(file.metadata()["seglab"])["seed"] == 7
+        model.net.load_state_dict({k: file.get_tensor(k) for k in file.keys()})  # noqa: SIM118, the library's own keys
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_equal_weights_are_saved_as_equal_bytes(untrained, tmp_path):
+    for i in range(6):
+        save_model(untrained("unet_mini"), tmp_path / f"{i}.safetensors", seed=1, data="toytown", epoch=3)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+def test_a_checkpoint_in_half_precision(untrained, tmp_path):
+    path = tmp_path / "half.safetensors"
+    save_model(untrained("unet_mini"), path, half=True)
+    with safe_open(path, "pt") as file:
+        kinds = {key: file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
+    assert kinds["classifier.weight"] == torch.float16
+    assert kinds["encoder.0.1.running_var"] == torch.float32
+    assert load_model(path, device="cpu").net.classifier.weight.dtype == torch.float32
+
+
+def test_norm_and_auxiliary_head_are_stored(tmp_path):
+    path = tmp_path / "fcn.safetensors"
+    save_model(load_model("fcn_mini", weights=None, norm="group", device="cpu"), path)
+    again = load_model(path, device="cpu")
+    assert again.norm == "group"
+    assert again.net.aux_classifier is not None
+    assert load_model(path, aux=False, device="cpu").net.aux_classifier is None
+
+
+def test_checkpoints_that_do_not_fit(untrained, tmp_path):
+    path = tmp_path / "unet.safetensors"
+    save_model(untrained("unet_mini"), path)
+    with pytest.raises(ValueError, match="holds the weights of unet_mini, not of fcn_mini"):
+        load_model("fcn_mini", path)
+    save_model(load_model("unet_mini", weights=None, norm="group", device="cpu"), path)
+    with pytest.raises(ValueError, match=r"does not fit: \d+ of \d+ tensors of the model are not in it"):
+        load_model(path, norm="sync")  # GroupNorm has no running averages
+    path.write_bytes(b"no tensors")
+    with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
+        load_model(path)
+    for metadata in ({}, {"seglab": "no JSON"}, {"seglab": '{"model": "unet_mini"}'}):
+        save_file({"a": torch.zeros(1)}, path, metadata)
+        with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
+            load_model(path)
+
+
+@pytest.mark.parametrize("name", CLASS_SETS)
+def test_class_sets_are_stored_as_json(name):
+    classes = CLASS_SETS[name].safe()
+    assert class_set_from(json.loads(json.dumps(class_set_fields(classes)))) == classes
