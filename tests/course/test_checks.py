@@ -1,4 +1,4 @@
-"""The checks behind the exercises: right answers pass however they are written, wrong ones get a hint."""
+"""The checks of exercises: right answers pass in every form, wrong ones get a hint."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from seglab.course import checks
 CASES = [(np.array([1, 2, 3]),), (np.array([5, 5]),)]
 
 
-def test_untouched_stub_is_not_yet_and_not_wrong():
+def test_an_unchanged_stub_is_neither_right_nor_wrong():
     verdict = checks.check(lambda x: ..., checks.equals(sum, CASES))
     assert verdict.passed is None
     assert not verdict
@@ -51,7 +51,7 @@ def test_wrong_answers_get_a_hint(answer, prop, words):
         raise AssertionError(repr(verdict))
 
 
-def test_writing_into_the_argument_is_noticed():
+def test_writing_into_an_argument_is_detected():
     def careless(x):
         x += 1
         return x
@@ -59,7 +59,7 @@ def test_writing_into_the_argument_is_noticed():
     assert "work on a copy" in repr(checks.check(careless, checks.leaves_alone([(np.array([1, 2]),)])))
 
 
-def test_any_library_will_do_and_an_answer_may_write_into_what_it_is_given():
+def test_answers_of_any_library_may_write_into_their_arguments():
     def in_place(x):
         x *= 2
         return torch.from_numpy(x)
@@ -69,13 +69,13 @@ def test_any_library_will_do_and_an_answer_may_write_into_what_it_is_given():
     assert checks.check(in_place, checks.commutes(lambda x: (x[::-1],), lambda y: y[::-1], flipped, "it is reversed"))
 
 
-def test_a_large_answer_is_compared_where_it_differs():
+def test_the_hint_for_a_large_answer_names_the_first_difference():
     found = np.zeros((20, 30))
     found[3, 4] = 1
     assert "At [3, 4] there should be 0, not 1" in repr(checks.check(found, checks.equals(np.zeros((20, 30)))))
 
 
-def test_nan_agrees_with_nan_and_properties_stop_at_the_first_hint():
+def test_nan_equals_nan_and_the_first_hint_ends_a_check():
     assert checks.check(lambda: float("nan"), checks.equals(float("nan")))
     called = []
     checks.check(1, checks.equals(2), lambda answer: called.append(1))

@@ -1,4 +1,4 @@
-"""The doctor's findings on real environments: this one, broken ones, and one where seglab came as a wheel."""
+"""The findings of `seglab doctor` in real environments: this one, broken ones, and one with seglab from a wheel."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def seglab(*arguments: str, python: Path | str = sys.executable, **variables: st
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
 
 
-def test_all_is_well_here():
+def test_this_environment_has_no_errors():
     done = seglab("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✗" not in done.stdout
@@ -40,7 +40,7 @@ def test_all_is_well_here():
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
     ],
 )
-def test_memory_is_that_of_the_container(tmp_path, monkeypatch, limit, used, cached):
+def test_memory_is_limited_by_the_container(tmp_path, monkeypatch, limit, used, cached):
     monkeypatch.setattr(environment, "GROUPS", tmp_path)
     machine = psutil.virtual_memory().total
     assert environment.memory()[0] == machine
@@ -66,7 +66,7 @@ def test_help_is_light():
 
 
 def broken(folder: Path, package: str, error: str) -> str:
-    """A folder that, on PYTHONPATH, stands in front of a package and makes its import fail."""
+    """A folder that hides a package when it is on PYTHONPATH, and makes its import fail."""
     (folder / package).mkdir()
     (folder / package / "__init__.py").write_text(f"raise {error}\n")
     return str(folder)
@@ -90,8 +90,8 @@ def test_broken_import_is_an_error_with_a_remedy(tmp_path, package, error, sente
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    (at,) = [i for i, line in enumerate(lines) if line.startswith("✗") and sentence in line]
-    assert remedy in lines[at + 1]
+    (index,) = [i for i, line in enumerate(lines) if line.startswith("✗") and sentence in line]
+    assert remedy in lines[index + 1]
 
 
 def test_missing_and_outdated_packages_are_named(monkeypatch):
@@ -123,7 +123,7 @@ def test_a_full_disk_is_an_error(monkeypatch, free, level):
     assert doctor._memory_and_disk()[0].level == level
 
 
-def test_a_kernel_of_another_python_is_noticed(tmp_path, monkeypatch):
+def test_a_kernel_of_another_python_is_a_warning(tmp_path, monkeypatch):
     kernel = tmp_path / "kernels" / "python3"
     kernel.mkdir(parents=True)
     (kernel / "kernel.json").write_text('{"argv": ["/opt/other/bin/python", "-m", "ipykernel"], "display_name": "x"}')
@@ -133,7 +133,7 @@ def test_a_kernel_of_another_python_is_noticed(tmp_path, monkeypatch):
     assert "/opt/other/bin/python" in finding.sentence
 
 
-def test_data_folder_is_honoured_and_a_wrong_one_noticed(tmp_path, monkeypatch):
+def test_the_data_folder_is_listed_and_a_missing_one_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGLAB_DATA", str(tmp_path))
     (tmp_path / DATASETS["voc"].folder).mkdir(parents=True)
     (finding,) = doctor._data()
@@ -143,7 +143,7 @@ def test_data_folder_is_honoured_and_a_wrong_one_noticed(tmp_path, monkeypatch):
     assert finding.level == "warning"
 
 
-def test_a_check_that_breaks_is_a_finding():
+def test_an_error_in_a_check_is_a_finding():
     def _shaky() -> list[doctor.Finding]:
         raise OSError("disk on fire\nin detail")
 
@@ -159,10 +159,7 @@ def test_a_python_without_anything_installed_gets_one_sentence():
     assert done.stderr == f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab\n"
 
 
-# --- data sets --------------------------------------------------------------------------------------------------------
-
-
-def test_datasets_are_listed_and_wrong_names_answered():
+def test_datasets_are_listed_and_an_unknown_name_is_refused():
     done = seglab("datasets")
     assert done.returncode == 0, done.stderr
     assert "toytown" in done.stdout
@@ -172,12 +169,9 @@ def test_datasets_are_listed_and_wrong_names_answered():
     assert "✗ unknown data set 'camvit'; did you mean 'camvid'?" in refused.stderr
 
 
-# --- installed from a wheel -------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def wheel_python(tmp_path_factory) -> Path:
-    """A fresh environment with seglab from a wheel; what seglab needs, it borrows from the running one."""
+    """A new environment with seglab from a wheel; it uses the other packages of the running environment."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT]
@@ -192,7 +186,7 @@ def wheel_python(tmp_path_factory) -> Path:
     return python
 
 
-def test_a_wheel_brings_notebooks_and_weights(wheel_python, tmp_path, monkeypatch):
+def test_a_wheel_contains_notebooks_and_weights(wheel_python, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = seglab("doctor", python=wheel_python)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -200,7 +194,7 @@ def test_a_wheel_brings_notebooks_and_weights(wheel_python, tmp_path, monkeypatc
     assert "versions that seglab was tested with" in done.stdout
 
 
-def test_a_wheel_copies_the_notebooks_and_keeps_what_somebody_wrote(wheel_python, tmp_path):
+def test_a_wheel_copies_the_notebooks_and_overwrites_no_changes(wheel_python, tmp_path):
     code = "from seglab.course.lab import workspace, numbered; print(*numbered(workspace('mine')), sep='\\n')"
     code = code.replace("'mine'", f"__import__('pathlib').Path({str(tmp_path / 'mine')!r})")
 
@@ -210,6 +204,6 @@ def test_a_wheel_copies_the_notebooks_and_keeps_what_somebody_wrote(wheel_python
 
     first, *_ = notebooks()
     assert first.parent == tmp_path / "mine"
-    first.write_text("somebody's work")
+    first.write_text("changed by a learner")
     notebooks()
-    assert first.read_text() == "somebody's work"
+    assert first.read_text() == "changed by a learner"

@@ -1,6 +1,6 @@
-"""Notebook 02 with published weights: one constant is changed, and nothing else.
+"""Notebook 02 with published weights: only one constant changes.
 
-The weights are a stand-in, trained for a moment, that lies in torch's cache under the official name.
+Substitute weights from a very short training lie in torch's cache under the official name.
 """
 
 import re
@@ -38,13 +38,13 @@ def cache(tmp_path, monkeypatch):
 
 @torch.no_grad()
 def stand_in(image):
-    """A random backbone and a head that has learned for a moment to call what is dark a cat."""
+    """A random backbone, and a head from a very short training that predicts *cat* at dark pixels."""
     torch.manual_seed(0)
     model = load_model(NAME, weights=None, classes="voc", device="cpu")
     net, batch = model.net, OFFICIAL.transforms()(image)[None]
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # so that one image in train() is enough to know the averages
+            module.momentum = 1.0  # one image in train() sets the running averages
     net.train()(batch)
     features = net.eval().backbone(batch)
     size = features["low"].shape[-2:]
@@ -60,7 +60,7 @@ def stand_in(image):
 
 
 def executed(until):
-    """The notebook's names after its cells, up to one that defines `until`, with published weights and solutions."""
+    """The namespace after the cells up to the one that defines `until`, with published weights and solutions."""
     names = {"__name__": "__main__", "display": lambda *_: None}
     cells = [cell for cell in read(NOTEBOOK).cells if cell.cell_type == "code"]
     solutions = {cell.metadata["exercise"]: cell.source for cell in cells if "solution" in tags(cell)}
@@ -77,7 +77,7 @@ def executed(until):
     return names
 
 
-def test_published_weights_need_one_constant(cache):
+def test_published_weights_need_one_changed_constant(cache):
     cat = to_image(data.chelsea())
     put_in_cache(NAME, "coco", stand_in(cat))
     names = executed(until="never")
@@ -94,7 +94,7 @@ def test_published_weights_need_one_constant(cache):
     assert names["costs"].loc["nothing forgotten", "mIoU"] == 1
 
 
-def test_without_a_network_the_notebook_says_so_and_goes_on(cache, capsys):
+def test_without_a_network_the_notebook_continues_with_a_mini(cache, capsys):
     names = executed(until="prediction")
     assert f"the weights of {NAME}:coco, cannot be fetched" in capsys.readouterr().out
     assert names["model"].label == "deeplabv3_mini:toytown"

@@ -1,4 +1,4 @@
-"""`seglab lab` in a real browser: it opens the first notebook, and Run All Cells runs it without an error."""
+"""`seglab lab` in a real browser: the first notebook opens, and Run All Cells executes it without an error."""
 
 import secrets
 from pathlib import Path

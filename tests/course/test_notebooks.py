@@ -1,4 +1,4 @@
-"""The committed notebooks are executed and tidy, and their exercises tell right from wrong."""
+"""The committed notebooks are executed and in normal form, and their exercises accept right answers only."""
 
 import subprocess
 import sys
@@ -21,22 +21,20 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 
 
 @each_notebook
-def test_is_fit_to_be_committed(path):
+def test_has_no_problems(path):
     assert notebooks.problems(path) == []
 
 
 @each_notebook
-def test_exercises_tell_right_from_wrong(path, monkeypatch):
+def test_exercises_accept_right_answers_only(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     matplotlib.use("Agg")
     wrong = WRONG_ANSWERS.get(path.stem, {})
-    assert set(wrong) == set(exercise_names(path)), "each exercise has wrong answers in tests/wrong_answers.py"
+    assert set(wrong) == set(exercise_names(path)), "each exercise has wrong answers in tests/helpers/wrong_answers.py"
     expected = {"stub": None, "wrong": False, "solution": True}
-    surprises = [a for a in attempts(path, wrong) if a.passed is not expected[a.kind]]
-    assert surprises == []
+    unexpected = [a for a in attempts(path, wrong) if a.passed is not expected[a.kind]]
+    assert unexpected == []
 
-
-# --- the harness itself, on a notebook made here ----------------------------------------------------------------------
 
 VERDICT = "class V:\n    def __init__(self, passed): self.passed = passed"
 CHECK = "helper = 'between'\nV(None if answer() is ... else twice() == 42)"
@@ -66,18 +64,15 @@ def test_harness_tries_stub_wrong_answers_and_solution(tmp_path):
     assert exercise_names(path) == ["double"]
 
 
-def test_harness_notices_a_check_that_accepts_everything(tmp_path):
+def test_harness_detects_a_check_that_accepts_everything(tmp_path):
     found = list(attempts(exercise_notebook(tmp_path, check="V(True)"), {"double": ["answer = None"]}))
     assert [a.passed for a in found] == [True, True, True]
 
 
-# --- normal form ------------------------------------------------------------------------------------------------------
-
-
 def used_notebook():
-    """A notebook as it looks after somebody used it."""
-    home, here = Path.home(), Path.cwd()
-    text = f"{home}/x.png /home/anna/y.png {here}/z.png {sys.prefix}/lib/python3.11/site-packages/torch/n.py\n"
+    """A notebook as it is saved after use."""
+    home, folder = Path.home(), Path.cwd()
+    text = f"{home}/x.png /home/anna/y.png {folder}/z.png {sys.prefix}/lib/python3.11/site-packages/torch/n.py\n"
     view = {notebooks.WIDGET_VIEW: {"model_id": "1"}, "text/plain": "IntSlider()"}
     cell = new_code_cell("f()", execution_count=1, metadata={"execution": {"a": "b"}, "tags": ["parameters"]})
     cell.outputs = [
@@ -89,7 +84,7 @@ def used_notebook():
     return new_notebook(cells=[cell], metadata={"widgets": {"state": {}}, "papermill": {"duration": 1}, "title": "T"})
 
 
-def test_normal_form_keeps_results_and_drops_the_machine():
+def test_normal_form_keeps_results_and_hides_the_machine():
     nb = notebooks.normalise(used_notebook())
     (cell,) = nb.cells
     stream, html, result = cell.outputs
@@ -107,7 +102,7 @@ def test_normal_form_keeps_results_and_drops_the_machine():
     assert nb.metadata.kernelspec.name == "python3"
 
 
-def test_normal_form_is_idempotent_and_leaves_its_argument_alone():
+def test_normal_form_is_idempotent_and_its_argument_is_not_changed():
     used = used_notebook()
     before = nbformat.writes(used)
     once = notebooks.normalise(used)
@@ -116,7 +111,7 @@ def test_normal_form_is_idempotent_and_leaves_its_argument_alone():
     assert once.cells[0].id == used.cells[0].id
 
 
-def test_normal_form_hides_links_and_temporary_folders_elsewhere(monkeypatch):
+def test_paths_of_other_systems_are_hidden(monkeypatch):
     assert paths.hide_paths("/var/folders/a1/b_2/T/x.png") == "…/x.png"
     assert paths.hide_paths(r"C:\Users\bo\x.png") == r"~\x.png"
     assert paths.hide_paths("and/or /rooted /tmpfile a/tmp/b") == "and/or /rooted /tmpfile a/tmp/b"
@@ -126,11 +121,11 @@ def test_normal_form_hides_links_and_temporary_folders_elsewhere(monkeypatch):
     assert paths.hide_paths("a / b") == "a / b"
 
 
-def test_problems_are_named(tmp_path):
+def test_problems_are_listed(tmp_path):
     error = new_output("error", ename="E", evalue="e", traceback=[])
     cells = [new_code_cell("1"), new_code_cell("2", execution_count=1, outputs=[error])]
     cells += [new_code_cell("3", execution_count=1, metadata={"tags": ["solution"]}) for _ in range(40)]
-    path = tmp_path / "untidy.ipynb"
+    path = tmp_path / "problems.ipynb"
     nbformat.write(new_notebook(cells=cells), path)
     found = "\n".join(notebooks.problems(path))
     for words in ("42 code cells", "tagged `parameters`", "run from top to bottom", "cell 2 holds an error",
@@ -138,14 +133,12 @@ def test_problems_are_named(tmp_path):
         assert words in found
 
 
-# --- running ----------------------------------------------------------------------------------------------------------
-
-WARM = "import os, sys\nprint(os.path.abspath('.'), hex(id(sys)), os.environ['OMP_WAIT_POLICY'])"
+CODE = "# NBVAL_CHECK_OUTPUT\nimport os, sys\nprint(os.path.abspath('.'), hex(id(sys)), os.environ['OMP_WAIT_POLICY'])"
 
 
 def test_execute_keeps_outputs_in_normal_form_and_a_failure_changes_nothing(tmp_path):
     path = tmp_path / "01_made.ipynb"
-    cells = [new_code_cell(f"# NBVAL_CHECK_OUTPUT\n{WARM}", metadata={"tags": ["parameters"]}), new_code_cell("6 * 7")]
+    cells = [new_code_cell(CODE, metadata={"tags": ["parameters"]}), new_code_cell("6 * 7")]
     nbformat.write(new_notebook(cells=cells), path)
     assert notebooks.execute(path, timeout=60) > 0
     assert notebooks.problems(path) == []
@@ -174,7 +167,7 @@ def test_nbval_compares_marked_cells_and_allows_for_what_changes(tmp_path):
     assert "1 failed, 1 passed" in done.stdout
 
 
-def test_command_line_tidies_once(tmp_path, capsys):
+def test_command_line_normalises_once(tmp_path, capsys):
     path = tmp_path / "used.ipynb"
     nbformat.write(used_notebook(), path)
     assert notebooks._main(["normalise", str(path)]) == 1
@@ -186,7 +179,7 @@ def test_command_line_tidies_once(tmp_path, capsys):
     assert "not run from top to bottom" in capsys.readouterr().out
 
 
-def test_the_course_as_its_first_cells_tell_it(tmp_path):
+def test_the_course_is_read_from_first_cells(tmp_path):
     first = "# 03 · A title: and more\n\n**One question?**\n\n**You will learn to** ask.\n\n*About 25 minutes.*"
     nb = new_notebook(cells=[nbformat.v4.new_markdown_cell(first)])
     nbformat.write(nb, tmp_path / "03_title.ipynb")
@@ -194,7 +187,7 @@ def test_the_course_as_its_first_cells_tell_it(tmp_path):
     assert list(table.loc["03"]) == ["03_title.ipynb", "A title: and more", "One question?", 25]
 
 
-def test_every_notebook_of_the_course_tells_it():
+def test_every_notebook_has_title_question_and_minutes():
     table = notebooks.course(NOTEBOOKS[0].parent)
     assert len(table) == len(NOTEBOOKS)
     assert (table[["title", "question"]] != "").all(axis=None)
