@@ -3,7 +3,8 @@
 store         the counts, in SQLite
 evaluators    what can be evaluated: a model, or label maps of another program
 loop          `evaluate`
-measurements  the store read into arrays of one vocabulary
+measurements  the store read into arrays of one class set
 results       `Results`: every table
 published     published values beside measured ones
+command       `seglab evaluate`
 """

@@ -1,6 +1,6 @@
-"""What can be judged: a model on the fast path, or the label maps that another program wrote.
+"""Evaluators: what can be evaluated is a model on the fast path, or label maps that another program wrote.
 
-A judge takes samples and gives for each the rows that the store keeps of it.
+An evaluator takes samples and returns for each the counts that the store keeps.
 """
 
 import hashlib
@@ -8,7 +8,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter_ns
@@ -24,6 +23,7 @@ from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample
 from seglab.data.labels import check_mask, read_mask, relabel
 from seglab.data.translation import translation_table
+from seglab.evaluation.store import ImageRow
 from seglab.inference.fast import FastModel, network_size
 from seglab.masks.argmax import to_mask
 from seglab.metrics.boundary import boundary_counts
@@ -37,7 +37,7 @@ BOUNDARY, CALIBRATION = "boundary", "calibration"  # kinds of bins
 
 @dataclass(frozen=True)
 class Options:
-    """What is done with each image; see `evaluation.evaluate`."""
+    """What is computed for each image; see `evaluation.loop.evaluate`."""
 
     size: str = "original"
     precision: str = "float32"
@@ -46,78 +46,56 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What is kept of an image.
+class ImageCounts:
+    """What the store keeps of one image, see `Store.add`; void is counted, each side in its own class set.
 
-    Attributes:
-        microseconds: from the decoded image to its mask; on a CPU by one thread, while its neighbours look at other
-            images. None where nobody computed.
-        counts: (target, pred, pixels) each, void included, each side in its own vocabulary.
-        bins: (kind, bin, a, b, c) each.
+    The time is that from the decoded image to its mask, on a CPU in one thread while other threads compute other
+    images; None for label maps of another program.
     """
 
-    microseconds: int | None
-    counts: list[tuple[int, int, int]]
-    bins: list[tuple[str, int, int, int, int]]
+    row: ImageRow  # id, group, microseconds
+    counts: list[list[int]]  # rows (target, pred, pixels)
+    bins: list[tuple[str | int, ...]]  # rows (kind, bin, a, b, c)
 
 
 class Evaluator(ABC):
-    """One thing that is judged. Several threads may call it at once.
+    """Computes the counts of samples. Several threads may call it at the same time."""
 
-    Attributes:
-        name: how tables call it.
-        seed: of its training, where that is known.
-        identity: what decides what it predicts.
-        facts: what else is to be known of it.
-        classes: its vocabulary.
-        device: where it computes.
-        peak_bytes: memory that it takes for an image, about.
-    """
-
-    name: str
-    seed: int | None = None
+    seed: int | None = None  # of the model's training
+    identity: dict[str, Any]  # everything that decides the predictions
+    facts: dict[str, Any]  # further facts about the model
     device = torch.device("cpu")
-    peak_bytes = 0
-    identity: dict[str, Any]
-    facts: dict[str, Any]
-    classes: ClassSet
+    peak_bytes = 0  # estimate of the memory needed for one image
 
-    def __init__(self, options: Options, target: ClassSet) -> None:
-        self.options, self.target = options, target
+    def __init__(self, name: str, classes: ClassSet, options: Options, target: ClassSet) -> None:
+        self.name, self.classes, self.options, self.target = name, classes, options, target
+        self.translation = translation_table(classes, target)
 
     @abstractmethod
-    def __call__(self, samples: Sequence[Sample]) -> list[Row]:
-        """A row for each sample."""
+    def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
+        """The counts of each sample."""
 
-    def _row(self, pred: Tensor, target: Tensor, microseconds: int | None, probs: Tensor | None = None) -> Row:
+    def _counts(
+        self, sample: Sample, pred: Tensor, target: Tensor, microseconds: int | None = None, probs: Tensor | None = None
+    ) -> ImageCounts:
         table = pair_counts(pred, target)
-        places = table.nonzero()
-        counts = torch.cat([places, table[places[:, 0], places[:, 1], None]], dim=1)
-        bins: list[tuple[str, int, int, int, int]] = []
+        pairs = table.nonzero()
+        counts = torch.cat([pairs, table[pairs[:, 0], pairs[:, 1], None]], dim=1).tolist()
+        bins: list[tuple[str | int, ...]] = []
         if self.options.boundary:
-            said = self._translation[pred.long()]
-            tables = boundary_counts(said, target, len(self.target)).tolist()
-            bins += [(BOUNDARY, i, *row) for i, row in enumerate(tables) if any(row)]
+            edges = boundary_counts(self.translation[pred.long()], target, len(self.target)).tolist()
+            bins += [(BOUNDARY, i, *row) for i, row in enumerate(edges) if any(row)]
         if probs is not None:
             bins += [(CALIBRATION, i, *row) for i, row in enumerate(calibration_counts(probs, target).tolist())]
-        return Row(microseconds, [tuple(row) for row in counts.tolist()], bins)
-
-    @cached_property
-    def _translation(self) -> Tensor:
-        return translation_table(self.classes, self.target)
+        return ImageCounts((sample.id, sample.group, microseconds), counts, bins)
 
 
 class ModelEvaluator(Evaluator):
-    """A model, at the size that it was made for.
-
-    Args:
-        size: (H, W) of an image of the data set, for which its cost is counted.
-    """
+    """Evaluates a model at the input size that it was trained for; its cost is that of an image of `size` (H, W)."""
 
     def __init__(self, name: str, model: SegModel, size: tuple[int, int], options: Options, target: ClassSet) -> None:
-        super().__init__(options, target)
-        self.model, self.classes, self.device = model, model.classes, device_of(model)
-        self.name, run = name or model.label, model.facts.get("run", {})
+        super().__init__(name or model.label, model.classes, options, target)
+        self.model, self.device, run = model, device_of(model), model.facts.get("run", {})
         self.seed = run.get("seed")
         comparable = model.classes.names == target.names and not isinstance(model, Mask2FormerModel)
         self.calibrates = options.calibration and comparable
@@ -127,72 +105,58 @@ class ModelEvaluator(Evaluator):
             "precision": options.precision, "device": self.device.type,
             "trained on": run.get("train"), "chosen on": run.get("val"),
         }  # fmt: skip
-        counted = cost(model, network_size(size, model.short))
-        # Confidences need scores, their softmax and one more of these at the size of the image.
-        self.peak_bytes = counted.peak_bytes + self.calibrates * 3 * 4 * len(model.classes) * size[0] * size[1]
-        self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(counted),
-                      "processor": _processor(self.device)}  # fmt: skip
+        costs = cost(model, network_size(size, model.short))
+        # Calibration needs the scores, their softmax and one more such tensor at the size of the image.
+        self.peak_bytes = costs.peak_bytes + self.calibrates * 3 * 4 * len(model.classes) * size[0] * size[1]
+        processor = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else cpu_name()
+        self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(costs),
+                      "processor": processor}  # fmt: skip
         self._first: FastModel | None = None
         self._own, self._lock = threading.local(), threading.Lock()
 
     @property
-    def quick(self) -> FastModel:
-        """The model on the fast path, made when it is first needed; each thread has its own."""
-        if not hasattr(self._own, "quick"):
+    def fast(self) -> FastModel:
+        """The model on the fast path, built when it is first needed; each thread has its own copy."""
+        if not hasattr(self._own, "fast"):
             with self._lock:
                 self._first = self._first or FastModel(self.model, self.options.precision)
-                self._own.quick = self._first.twin()
-        return self._own.quick
+                self._own.fast = self._first.twin()
+        return self._own.fast
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Row]:
-        """Neighbours of one size go through the network together."""
+    def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
+        """The counts of each sample; consecutive samples of the same size form one batch."""
         groups = groupby(samples, key=lambda sample: sample.target.shape)
-        return [row for _, group in groups for row in self._rows(list(group))]
+        return [counts for _, group in groups for counts in self._batch(list(group))]
 
-    def _rows(self, samples: list[Sample]) -> list[Row]:
+    def _batch(self, samples: list[Sample]) -> list[ImageCounts]:
         images = torch.stack([sample.image for sample in samples])
         targets = torch.stack([sample.target for sample in samples])
-        quick = self.quick
+        fast = self.fast
         start = perf_counter_ns()
-        scores = quick(images)
+        scores = fast(images)
         height, width = targets.shape[-2:]
-        size = (height, width) if self.options.size == "original" else quick.size_of(images)
+        size = (height, width) if self.options.size == "original" else fast.size_of(images)
         masks = to_mask(scores, size=size).cpu()  # waits for a GPU
         microseconds = (perf_counter_ns() - start) // (1000 * len(samples))
         if size != (height, width):
             targets = interpolate(targets[None], size, mode="nearest-exact")[0]
-        probs: Sequence[Tensor | None] = [None] * len(samples)
-        if self.calibrates:
-            probs = [interpolate(s[None], size, mode="bilinear").softmax(1)[0].cpu() for s in scores]
-        return [self._row(m, t, microseconds, p) for m, t, p in zip(masks, targets, probs, strict=True)]
+        probs = [interpolate(s[None], size, mode="bilinear").softmax(1)[0].cpu() if self.calibrates else None
+                 for s in scores]  # fmt: skip
+        rows = zip(samples, masks, targets, probs, strict=True)
+        return [self._counts(sample, mask, target, microseconds, p) for sample, mask, target, p in rows]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Label maps that another program wrote, to be judged like a model: `FOLDER/ID.png` for each image.
-
-    Attributes:
-        classes: what their values stand for, or its key in `CLASS_SETS`; 255 is "none of these", an error.
-        name: how tables call them; by default the folder's name.
-        labels: raw value → class index or 255, where they hold something else than class indices.
-    """
+    """Label maps that another program wrote, evaluated like a model: `FOLDER/ID.png` for each image."""
 
     folder: str | Path
-    classes: str | ClassSet
-    name: str = ""
-    labels: Mapping[int, int] | None = None
-
-    @property
-    def label(self) -> str:
-        """Its name in tables."""
-        return self.name or Path(self.folder).resolve().name
+    classes: str | ClassSet  # of the label maps, or its key in CLASS_SETS; label 255 is "none of these", an error
+    name: str = ""  # of the model in tables; by default the folder's name
+    labels: Mapping[int, int] | None = None  # value in the files → class index or 255, if they differ
 
     def path(self, sample_id: str) -> Path:
-        """Where the prediction for an image lies.
-
-        Raises:
-            ValueError: it does not.
-        """
+        """The file of an image's prediction; raises ValueError if it is missing."""
         path = Path(self.folder) / f"{sample_id}.png"
         if not path.is_file():
             raise ValueError(f"{path} is missing; predictions are label maps, one ID.png for each image of the data")
@@ -200,27 +164,30 @@ class Predictions:
 
 
 class LabelMapEvaluator(Evaluator):
-    """Predictions from elsewhere, as they are."""
+    """Evaluates label maps that another program wrote."""
 
-    def __init__(self, name: str, stored: Predictions, ids: Sequence[str], options: Options, target: ClassSet) -> None:
-        super().__init__(options, target)
+    def __init__(self, name: str, maps: Predictions, ids: Sequence[str], options: Options, target: ClassSet) -> None:
+        folder, classes = Path(maps.folder).resolve(), class_set(maps.classes)
+        super().__init__(name or maps.name or folder.name, classes, options, target)
         if options.size != "original":
-            raise ValueError("stored predictions are scored at their own size, the original one")
-        self.name, self.classes, self.stored = name or stored.label, class_set(stored.classes), stored
-        hashes = {sample_id: sha256_file(stored.path(sample_id)) for sample_id in ids}
-        labels = {str(raw): index for raw, index in sorted((stored.labels or {}).items())}
-        self.identity = {"model": "stored predictions", "weights": _hash_of(hashes), "labels": labels,
-                         "vocabulary": self.classes.name, "classes": list(self.classes.names)}  # fmt: skip
-        self.facts = {"title": self.name}
+            raise ValueError("stored predictions are scored at their own size; use size='original'")
+        self.maps, self.facts = maps, {"title": self.name}
+        hashes = {sample_id: sha256_file(maps.path(sample_id)) for sample_id in ids}
+        listing = "".join(f"{digest}  {sample_id}\n" for sample_id, digest in sorted(hashes.items()))
+        labels = {str(raw): index for raw, index in sorted((maps.labels or {}).items())}
+        self.identity = {
+            "model": "stored predictions", "weights": hashlib.sha256(listing.encode()).hexdigest(), "labels": labels,
+            "vocabulary": classes.name, "classes": list(classes.names),
+        }  # fmt: skip
 
-    def __call__(self, samples: Sequence[Sample]) -> list[Row]:
-        return [self._row(self._mask(sample), sample.target, None) for sample in samples]
+    def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
+        return [self._counts(sample, self._mask(sample), sample.target) for sample in samples]
 
     def _mask(self, sample: Sample) -> Tensor:
-        path = self.stored.path(sample.id)
+        path = self.maps.path(sample.id)
         mask = read_mask(path, self.classes)
-        if self.stored.labels is not None:
-            mask = relabel(mask, self.stored.labels, path)
+        if self.maps.labels is not None:
+            mask = relabel(mask, self.maps.labels, path)
         check_mask(mask, self.classes, path)
         if mask.shape != sample.target.shape:
             raise ValueError(
@@ -228,12 +195,3 @@ class LabelMapEvaluator(Evaluator):
                 " size, from scores interpolated to it: labels must not be interpolated"
             )
         return mask
-
-
-def _hash_of(hashes: Mapping[str, str]) -> str:
-    listing = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def _processor(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

@@ -1,12 +1,11 @@
-"""Judging: models × data set → the store of counts.
+"""`evaluate`: models × data set → the store of counts.
 
     results = evaluate(["unet_mini:toytown", model], load_dataset("toytown", "test"), "results.sqlite")
 
-Interrupted at any moment, the same call goes on where it was. Several processes (`torchrun … -m seglab evaluate …`)
-share the images among them; they do not talk to each other, and the counts are those of a single one.
-
-On the CPU every image has a thread of its own, from its file to its counts: threads that shared a network's layers
-would wait for each other after each of them. So the counts do not depend on how many threads a machine has.
+After an interruption the same call continues with the images that are left. Several processes
+(`torchrun … -m seglab evaluate …`) split the images without communicating; their counts are those of one process.
+On the CPU each thread takes another image, from its file to its counts. If threads shared the layers of one network,
+they would wait for each other after each layer, and the counts would depend on their number.
 """
 
 import hashlib
@@ -27,22 +26,22 @@ from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import code_version
 from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import Sample, SegmentationDataset
-from seglab.evaluation.evaluators import Evaluator, LabelMapEvaluator, ModelEvaluator, Options, Predictions, Row
+from seglab.evaluation.evaluators import Evaluator, ImageCounts, LabelMapEvaluator, ModelEvaluator, Options, Predictions
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
 
 SIZES = ("original", "model")
-PATIENCE = 120.0  # seconds without a new image of another process, after which nobody waits for it any more
+PATIENCE = 120.0  # seconds to wait for other processes without a new image from any of them
 Evaluable = str | Path | SegModel | Predictions
-ImageCounts = tuple[tuple[str, str, int | None], Row]  # an image's id, its group and the time it took; its counts
+Models = Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable]
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Output = TypeVar("Output")
 
 
 def evaluate(
-    models: Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable],
+    models: Models,
     dataset: SegmentationDataset,
     store: str | Path | None = None,
     *,
@@ -54,32 +53,28 @@ def evaluate(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> Results:
-    """Run models on a data set, and keep how many pixels of each class were called what, image by image.
-
-    A module of your own may keep something in itself while it computes, each thread has a copy of it; if it keeps it
-    elsewhere, or draws random numbers, let one thread do all: `torch.set_num_threads(1)`.
+    """Run models on a data set and count, for each image, the pixels of each pair of target and predicted class.
 
     Args:
-        models: names for `load_model`, models, `Predictions`; as a mapping or as pairs, with the name that tables
-            are to give them (several seeds of one recipe share one).
-        store: SQLite file; what it holds already is not done again. None keeps nothing.
-        size: what is scored: "original", masks at the size of the target; or "model", targets brought to the size
-            of the network's input, as torchvision's published values are.
-        precision: "float32" or "bfloat16", see `inference.FastModel`.
-        batch: images of one size that go through the network at once. On a CPU this only makes for fewer threads that
-            have something to do.
-        boundary: count what boundary IoU needs, too.
-        calibration: count confidences, too; not for a model with other classes than the data, and not for
-            Mask2Former, whose scores are no logits.
-        device: where models that are given by name run; by default a GPU where there is one.
+        models: names for `load_model`, models, `Predictions`; as a mapping or as pairs with the name in tables, which
+            trainings of one recipe share. Each thread has its own copy of a model; call `torch.set_num_threads(1)` for
+            a module that draws random numbers or keeps data outside of itself.
+        store: SQLite file; images that it holds already are not computed again. None keeps nothing.
+        size: "original" scores masks at the size of the target; "model" resizes targets to the size of the network's
+            input, as for the values that torchvision publishes.
+        precision: "float32" or "bfloat16", see `inference.fast.FastModel`.
+        batch: images of one size per forward pass; on the CPU, 1 keeps most threads busy.
+        boundary: also count for boundary IoU.
+        calibration: also count confidences, except for models with other classes than the data and for Mask2Former,
+            whose scores are not logits.
+        device: for models given by name; by default a GPU where there is one.
 
     Returns:
-        The results on this data set of everything that the store holds. Of several processes the first one returns
-        when all have finished.
+        All results that the store holds on this data set. The first of several processes waits for the others.
 
     Raises:
-        ValueError: the store holds other measurements under these names; an image that cannot be read; labels outside
-            a class set; predictions that are missing or of another size. What was finished before stays in the store.
+        ValueError: an argument, image, label or prediction that cannot be used, or another measurement of this name in
+            the store. Images finished before stay in the store.
     """
     if not isinstance(dataset, SegmentationDataset):
         raise ValueError(f"expected a data set, as load_dataset('toytown', 'test'), found {dataset!r}")
@@ -87,95 +82,92 @@ def evaluate(
         raise unknown("size to score at", size, SIZES)
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
-    rank, world = _process()
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ["RANK"]) if world > 1 else 0
     if world > 1 and store is None:
-        raise ValueError("several processes need a store beside which each of them can write; say where")
+        raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
     options = Options(size, precision, boundary, calibration)
-    judges = _judges(models, dataset, options, device)  # all of them first: what is wrong is said at once
-    data = f"{dataset.name} {dataset.split}" if dataset.split else dataset.name
-    common = _identity(data, dataset, options, batch, progress and rank == 0)
-    # Whole batches are dealt, and repeated after an interruption: some models' last bits depend on them.
+    evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
+    identity = _identity(dataset, options, batch, progress and rank == 0)
+    # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
     batches = [range(i, min(i + batch, len(dataset))) for i in range(0, len(dataset), batch)][rank::world]
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "results.sqlite" if store is None else Path(store)
-        with Store(path, rank, world) as writing:
-            keys = [(judge.name, judge.seed, data) for judge in judges]
-            while judges:
-                judge = judges.pop(0)  # and its copy of the model is forgotten in the end
-                run = writing.run(judge.name, judge.seed, data, common | judge.identity, judge.facts)
-                done = writing.done(judge.name, judge.seed, data)
-                todo = [indices for indices in batches if not done.issuperset(indices)]
-                total, left = sum(map(len, batches)), sum(map(len, todo))
-                bar = tqdm(total=total, initial=total - left, desc=judge.name, unit="image",
-                           disable=not progress or rank > 0)  # fmt: skip
-                with bar:
-                    for indices, judgements in zip(todo, _judged(judge, dataset, todo), strict=True):
-                        for i, (named, row) in zip(indices, judgements, strict=True):
-                            if i not in done:
-                                writing.add(run, i, named, row.counts, row.bins)
-                            bar.update()
+        with Store(path, rank, world) as opened:
+            keys = [(evaluator.name, evaluator.seed, identity["data"]) for evaluator in evaluators]
+            while evaluators:  # pop releases the memory of each model when it is done
+                _run(evaluators.pop(0), dataset, batches, opened, identity, progress and rank == 0)
             if rank == 0 and world > 1:
-                _wait(writing, keys, len(dataset))
-        return Results.open(path, data)
+                _wait(opened, keys, len(dataset))
+        return Results.open(path, identity["data"])
 
 
-def _process() -> tuple[int, int]:
-    """Which of how many processes this is."""
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    return (int(os.environ["RANK"]), world) if world > 1 else (0, 1)
+def _run(
+    evaluator: Evaluator, dataset: SegmentationDataset, batches: Sequence[range], store: Store,
+    identity: Mapping[str, Any], progress: bool,
+) -> None:  # fmt: skip
+    """Evaluate one model on the batches that are not in the store yet."""
+    key = evaluator.name, evaluator.seed, identity["data"]
+    run = store.run(*key, {**identity, **evaluator.identity}, evaluator.facts)
+    done = store.done(*key)
+    todo = [indices for indices in batches if not done.issuperset(indices)]
+    total, left = sum(map(len, batches)), sum(map(len, todo))
+    with tqdm(total=total, initial=total - left, desc=evaluator.name, unit="image", disable=not progress) as bar:
+        for indices, images in zip(todo, _image_counts(evaluator, dataset, todo), strict=True):
+            for i, image in zip(indices, images, strict=True):
+                if i not in done:
+                    store.add(run, i, image.row, image.counts, image.bins)
+                bar.update()
 
 
-def _judged(judge: Evaluator, dataset: SegmentationDataset, batches: Sequence[range]) -> Iterator[list[ImageCounts]]:
-    """What is to be stored of each batch: several of them side by side on the CPU, one after the other elsewhere."""
+def _image_counts(
+    evaluator: Evaluator, dataset: SegmentationDataset, batches: Sequence[range]
+) -> Iterator[list[ImageCounts]]:
+    """The counts of each batch: several batches in parallel on the CPU, one after the other on a GPU."""
 
     def read(indices: range) -> list[Sample]:
         return [dataset[i] for i in indices]
 
-    def judged(samples: list[Sample]) -> list[ImageCounts]:
+    def count(samples: list[Sample]) -> list[ImageCounts]:
         try:
-            rows = judge(samples)
+            return evaluator(samples)
         except ValueError as error:
-            raise ValueError(f"{judge.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
-        return [((s.id, s.group, row.microseconds), row) for s, row in zip(samples, rows, strict=True)]
+            raise ValueError(f"{evaluator.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
 
-    if judge.device.type == "cpu":
-        images = max(map(len, batches), default=1)
-        yield from _under_way(lambda indices: judged(read(indices)), batches, _side_by_side(judge.peak_bytes * images))
-    else:  # while it computes, the next batch is read
-        yield from map(judged, _under_way(read, batches, 1))
-
-
-def _side_by_side(peak_bytes: int) -> int:
-    """How many batches that take so much memory are judged at once: as many as there are threads, in half of it."""
-    return max(1, min(torch.get_num_threads(), memory()[1] // 2 // max(peak_bytes, 1)))
+    if evaluator.device.type == "cpu":
+        needed = max(evaluator.peak_bytes * max(map(len, batches), default=1), 1)
+        threads = max(1, min(torch.get_num_threads(), memory()[1] // 2 // needed))  # in half of the free memory
+        yield from _in_threads(lambda indices: count(read(indices)), batches, threads)
+    else:  # the next batch is read while the GPU computes
+        yield from map(count, _in_threads(read, batches, 1))
 
 
-def _under_way(work: Callable[[Item], Made], items: Sequence[Item], at_once: int) -> Iterator[Made]:
-    """`work(item)` of each, in order; `at_once` of them are under way, on one thread each, and as many wait."""
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(at_once, initializer=_use_one_thread)
-    coming: deque[Future[Made]] = deque()
+def _in_threads(work: Callable[[Item], Output], items: Sequence[Item], threads: int) -> Iterator[Output]:
+    """`work(item)` of each item, in order; each thread computes one, and at most as many results again wait."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, initializer=_use_one_thread)
+    pending: deque[Future[Output]] = deque()
     try:
         for item in items:
-            coming.append(pool.submit(work, item))
-            if len(coming) > 2 * at_once:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+            pending.append(pool.submit(work, item))
+            if len(pending) > 2 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         try:
             pool.shutdown(cancel_futures=True)
         finally:
-            torch.set_num_threads(threads)  # what one thread sets is what those begin with that come after it
+            torch.set_num_threads(before)  # a new thread starts with the number that any thread has set last
 
 
 def _use_one_thread() -> None:
     torch.set_num_threads(1)
-    torch.get_num_threads()  # a thread's number is settled when it is first asked for, by what was set last
+    torch.get_num_threads()  # fixes this thread's number now; otherwise another thread could still change it
 
 
 def _wait(store: Store, keys: Sequence[tuple[str, int | None, str]], images: int) -> None:
-    """Until the other processes have finished their images, too, or are nowhere to be seen."""
+    """Wait until the other processes have finished their images, or have finished none for `PATIENCE` seconds."""
     last, since = -1, monotonic()
     while (done := sum(len(store.done(*key)) for key in keys)) < images * len(keys):
         if done > last:
@@ -185,12 +177,15 @@ def _wait(store: Store, keys: Sequence[tuple[str, int | None, str]], images: int
         sleep(0.2)
 
 
-def _identity(data: str, dataset: SegmentationDataset, options: Options, batch: int, progress: bool) -> dict[str, Any]:
-    """What decides a measurement, besides the model."""
+def _identity(dataset: SegmentationDataset, options: Options, batch: int, progress: bool) -> dict[str, Any]:
+    """Everything that decides a measurement, except for the model."""
     spec = DATASETS.get(dataset.name.partition(":")[0])
+    # The store identifies an image by its index: ids and groups in their order are part of the identity.
+    listing = "".join(f"{name}\n{group}\n" for name, group in zip(dataset.ids, dataset.groups, strict=True))
     return {
-        "data": data, "fingerprint": dataset.fingerprint(progress), "order": _order(dataset), "images": len(dataset),
-        "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
+        "data": f"{dataset.name} {dataset.split}" if dataset.split else dataset.name,
+        "fingerprint": dataset.fingerprint(progress), "order": hashlib.sha256(listing.encode()).hexdigest(),
+        "images": len(dataset), "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
         "target classes": list(dataset.classes.names), "background": dataset.classes.background,
         "licence of data": spec.licence if spec else "", "scored at": options.size, "tiles": "none",
         "test-time augmentation": "none", "boundary": options.boundary, "calibration": options.calibration,
@@ -199,57 +194,38 @@ def _identity(data: str, dataset: SegmentationDataset, options: Options, batch: 
     }  # fmt: skip
 
 
-def _order(dataset: SegmentationDataset) -> str:
-    """Hash of the images' ids and groups in their order: the store knows an image by its place."""
-    listing = "".join(f"{name}\n{group}\n" for name, group in zip(dataset.ids, dataset.groups, strict=True))
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def _named(
-    models: Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable],
-) -> list[tuple[str, Evaluable]]:
-    if isinstance(models, Mapping):
-        several = list(models.items())
-    elif isinstance(models, Evaluable) or not isinstance(models, Iterable):
-        several = [("", models)]
-    else:
-        several = [judged if isinstance(judged, tuple) else ("", judged) for judged in models]
-    if not several:
-        raise ValueError("nothing to evaluate; name at least one model")
-    for _, judged in several:
-        if not isinstance(judged, Evaluable):
-            raise ValueError(
-                f"cannot evaluate {type(judged).__name__}; expected the name of a model, a model of load_model,"
-                " Predictions, or a module of your own as wrap(module, classes)"
-            )
-    return several
-
-
-def _judges(
-    models: Evaluable | Sequence[Evaluable | tuple[str, Evaluable]] | Mapping[str, Evaluable],
-    dataset: SegmentationDataset,
-    options: Options,
-    device: str | torch.device | None,
+def _evaluators(
+    models: Models, dataset: SegmentationDataset, options: Options, device: str | torch.device | None
 ) -> list[Evaluator]:
-    """One for each that is to be judged; the same one only once.
+    """One evaluator for each distinct model.
 
     Raises:
-        ValueError: two that differ have one name.
+        ValueError: no model, an object that cannot be evaluated, or two different models of one name.
     """
-    judges: dict[tuple[str, int | None], Evaluator] = {}
-    for name, judged in _named(models):
-        judge = _judge(name, judged, dataset, options, device)
-        other = judges.setdefault((judge.name, judge.seed), judge)
-        if said := differences(other.identity, judge.identity):
-            raise ValueError(f"two models are called {judge.name!r} ({said}); give them names: {{'a': …, 'b': …}}")
-    return list(judges.values())
-
-
-def _judge(
-    name: str, judged: Evaluable, dataset: SegmentationDataset, options: Options, device: str | torch.device | None
-) -> Evaluator:
-    if isinstance(judged, Predictions):
-        return LabelMapEvaluator(name, judged, dataset.ids, options, dataset.classes)
-    model = judged if isinstance(judged, SegModel) else load_model(judged, device=device)
-    target = dataset[0].target
-    return ModelEvaluator(name, model, (target.shape[0], target.shape[1]), options, dataset.classes)
+    if isinstance(models, Mapping):
+        named = list(models.items())
+    elif isinstance(models, Evaluable) or not isinstance(models, Iterable):
+        named = [("", models)]
+    else:
+        named = [model if isinstance(model, tuple) else ("", model) for model in models]
+    if not named:
+        raise ValueError("nothing to evaluate; name at least one model")
+    for _, model in named:
+        if not isinstance(model, Evaluable):
+            raise ValueError(
+                f"cannot evaluate {type(model).__name__}; expected the name of a model, a model of load_model,"
+                " Predictions, or a module of your own as wrap(module, classes)"
+            )
+    evaluators: dict[tuple[str, int | None], Evaluator] = {}
+    for name, model in named:
+        evaluator: Evaluator
+        if isinstance(model, Predictions):
+            evaluator = LabelMapEvaluator(name, model, dataset.ids, options, dataset.classes)
+        else:
+            loaded = model if isinstance(model, SegModel) else load_model(model, device=device)
+            height, width = dataset[0].target.shape
+            evaluator = ModelEvaluator(name, loaded, (height, width), options, dataset.classes)
+        other = evaluators.setdefault((evaluator.name, evaluator.seed), evaluator)
+        if differing := differences(other.identity, evaluator.identity):
+            raise ValueError(f"two models are called {evaluator.name!r} ({differing}); name them: {{'a': …, 'b': …}}")
+    return list(evaluators.values())

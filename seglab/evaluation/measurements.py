@@ -1,16 +1,15 @@
-"""What was measured on one data set: the store, read into arrays of one vocabulary.
+"""Measurements on one data set: the store, read into arrays that share one class set.
 
-The vocabulary is the data set's. Where a model has another one, its predictions are mapped after the argmax: what has
-no counterpart counts as *other*, an error; targets that one of the models cannot name are void for all of them
-(`unnamed`). Only images that all of them have finished count.
+The class set is the data set's. The predictions of a model with other classes are mapped after the argmax: a predicted
+class without a counterpart counts as *other*, an error; target classes that one of the models cannot predict are void
+for all of them (`unnamed`). Only images that all models have finished count.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,118 +17,71 @@ import pandas as pd
 from seglab._utils.errors import unknown
 from seglab.data.classes import ClassSet, known_class_set
 from seglab.data.translation import Translation, translate
-from seglab.evaluation.store import Tables, read
+from seglab.evaluation.store import Tables
 from seglab.metrics import bootstrap, comparison
 from seglab.metrics.comparison import GroupedCounts, Resampled
 from seglab.metrics.confusion import Counts
 
-MODELS_AS_TRAINED = "models as trained, not architectures: their vocabularies differ"
+MODELS_AS_TRAINED = "models as trained, not architectures: their class sets differ"
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Runs of several models, and of several seeds of each, on the images of one data set.
+    """Runs of several models, with one or more training seeds each, on the images of one data set."""
 
-    Attributes:
-        data: name and split of the data set.
-        tables: what the store holds of it, see `store`.
-    """
+    data: str  # name and split of the data set
+    tables: Tables  # the rows of the store for this data set
 
-    data: str
-    tables: Tables
-
-    @classmethod
-    def open(cls, path: str | Path, data: str | None = None) -> Self:
-        """Read a store.
-
-        Args:
-            data: which of its data sets, as "camvid val"; may be left out if there is only one.
-
-        Raises:
-            ValueError: no such store or data set; nothing in it yet; several data sets and none chosen.
-        """
-        tables = read(path)
-        names = list(dict.fromkeys(tables.runs["data"]))
-        if not names:
-            raise ValueError(f"{path} holds no runs yet; evaluate a model into it")
-        if data is None and len(names) > 1:
-            raise ValueError(f"{path} holds {', '.join(names)}; choose one: Results.open(path, data)")
-        data = data or names[0]
-        if data not in names:
-            raise unknown("data set in this store", data, names)
-        return cls(data, tables)._keep(tables.runs["data"] == data)
-
-    def select(self, *names: str) -> Self:
-        """Only these models. Their images and classes are then those that these models share."""
-        for name in names:
-            self.runs_of(name)
-        return self._keep(self.tables.runs["name"].isin(names))
-
-    def of_seed(self, seed: int) -> Self:
-        """The same with one training seed only."""
-        return self._keep(self.tables.runs["seed"] == seed)
-
-    def _keep(self, chosen: "pd.Series[bool]") -> Self:
+    def keep(self, chosen: "pd.Series[bool]") -> "Measurements":
+        """Only the chosen rows of `tables.runs`, and the rows of the other tables that belong to them."""
         runs = self.tables.runs[chosen]
-        whole = self.tables.images, self.tables.counts, self.tables.bins
-        return replace(self, tables=Tables(runs, *(table[table["run"].isin(runs["run"])] for table in whole)))
-
-    # Runs -------------------------------------------------------------------------------------------------------------
+        others = self.tables.images, self.tables.counts, self.tables.bins
+        return replace(self, tables=Tables(runs, *(table[table["run"].isin(runs["run"])] for table in others)))
 
     @property
     def names(self) -> list[str]:
-        """The models, in the order in which they were judged."""
+        """The models, in the order in which they were evaluated."""
         return list(dict.fromkeys(self.tables.runs["name"]))
 
     def runs_of(self, name: str) -> list[int]:
-        """Numbers of the runs of a model, one for each seed.
-
-        Raises:
-            ValueError: no such model.
-        """
-        runs = self.tables.runs
+        """The run numbers of a model, one for each training seed; raises ValueError if there is no such model."""
         if name not in self.names:
             raise unknown("model in these results", name, self.names)
-        return runs.loc[runs["name"] == name, "run"].tolist()
+        return [run for run, other, _ in self.runs() if other == name]
+
+    def runs(self) -> Iterator[tuple[int, str, Any]]:
+        """Run number, model and training seed of each run."""
+        return self.tables.runs[["run", "name", "seed"]].itertuples(index=False, name=None)
 
     @cached_property
     def identities(self) -> dict[int, dict[str, Any]]:
-        """Run → what decided the measurement."""
-        return {run: json.loads(text) for run, text in self._column("identity")}
+        """Run → everything that decided the measurement."""
+        return {run: json.loads(text) for run, text in self.tables.runs.set_index("run")["identity"].items()}
 
     @cached_property
     def facts(self) -> dict[int, dict[str, Any]]:
-        """Run → what else is known of it."""
-        return {run: json.loads(text) for run, text in self._column("facts")}
-
-    def _column(self, name: str) -> Iterator[tuple[int, Any]]:
-        return zip(self.tables.runs["run"].tolist(), self.tables.runs[name], strict=True)
-
-    # Vocabularies and images ------------------------------------------------------------------------------------------
+        """Run → further facts about it."""
+        return {run: json.loads(text) for run, text in self.tables.runs.set_index("run")["facts"].items()}
 
     @cached_property
     def classes(self) -> ClassSet:
-        """The data set's own classes."""
+        """The data set's class set."""
         first = next(iter(self.identities.values()))
         return known_class_set(first["target vocabulary"], first["target classes"], first["background"])
 
     @cached_property
     def unnamed(self) -> list[str]:
-        """Classes of the data that one of the models has no word for; void in these tables."""
+        """Classes of the data set that one of the models cannot predict; they are void in all tables."""
         missing = {name for run in self.identities for name in self._translation(run).never_named}
         return [name for name in self.classes.names if name in missing]
 
     @cached_property
     def evaluated(self) -> list[str]:
-        """The classes that are judged.
-
-        Raises:
-            ValueError: there is none that all models have a word for.
-        """
-        judged = [name for name in self.classes.names if name not in self.unnamed]
-        if not judged:
+        """The classes that are evaluated; raises ValueError if the models share none."""
+        evaluated = [name for name in self.classes.names if name not in self.unnamed]
+        if not evaluated:
             raise ValueError(f"{', '.join(self.names)} share no class of {self.data}; select fewer models")
-        return judged
+        return evaluated
 
     def _translation(self, run: int) -> Translation:
         identity = self.identities[run]
@@ -137,109 +89,98 @@ class Measurements:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """The images that every run has finished: id, group. The index is their place in the data set.
-
-        Raises:
-            ValueError: there is none.
-        """
+        """The images that all runs have finished: id and group, by index in the data set; ValueError without any."""
         images, runs = self.tables.images, len(self.tables.runs)
-        counted = images.groupby("image")["run"].size()
-        finished = images[images["image"].isin(counted.index[counted == runs])]
+        finished = images[images.groupby("image")["run"].transform("size") == runs]
         if finished.empty:
-            raise ValueError(f"no image of {self.data} is finished by all of {', '.join(self.names)}; evaluate goes on")
+            raise ValueError(
+                f"no image of {self.data} is finished by all of {', '.join(self.names)}; run evaluate again"
+            )
         return finished.drop_duplicates("image").set_index("image")[["id", "group"]].sort_index()
 
-    # Counts -----------------------------------------------------------------------------------------------------------
-
     @cached_property
-    def _pixels(self) -> dict[int, tuple[Counts, Counts, Counts, Counts]]:
-        """Run → row of the image in `images`, target and prediction as places in `judged`, pixels.
+    def pixels(self) -> dict[int, tuple[Counts, Counts, Counts, Counts]]:
+        """Run → int64 columns (rows,): index into `images`, target, prediction, number of pixels; void is left out.
 
-        A prediction that means none of the K judged classes is K. Void is left out.
+        Target and prediction are indices into the K `evaluated` classes; K is a prediction of none of them.
         """
-        places: dict[int | None, int] = {self.classes.index(name): place for place, name in enumerate(self.evaluated)}
-        others, by_run, pixels = len(places), self.tables.counts.groupby("run"), {}
+        index: dict[int | None, int] = {self.classes.index(name): i for i, name in enumerate(self.evaluated)}
+        counts, pixels = self.tables.counts.groupby("run"), {}
         for run in self.identities:
-            words = dict(enumerate(self._translation(run).indices))
-            meant = np.array([places.get(label, -1) for label in range(256)])
-            said = np.array([places.get(words.get(label), others) for label in range(256)])
-            image, target, pred, count = by_run.get_group(run)[["image", "target", "pred", "pixels"]].to_numpy().T
-            columns = self.images.index.get_indexer(pd.Index(image)), meant[target], said[pred], count
-            judged = (columns[0] >= 0) & (columns[1] >= 0)
-            pixels[run] = tuple(column[judged] for column in columns)
+            translated = dict(enumerate(self._translation(run).indices))
+            targets = np.array([index.get(label, -1) for label in range(256)])
+            preds = np.array([index.get(translated.get(label), len(index)) for label in range(256)])
+            image, target, pred, count = counts.get_group(run)[["image", "target", "pred", "pixels"]].to_numpy().T
+            columns = self.images.index.get_indexer(pd.Index(image)), targets[target], preds[pred], count
+            valid = (columns[0] >= 0) & (columns[1] >= 0)
+            pixels[run] = tuple(column[valid] for column in columns)
         return pixels
 
     @cached_property
     def parts(self) -> dict[int, Counts]:
-        """Run → int64 (N, K, 3), for each image and judged class, see `metrics.parts`."""
-        return {run: self._parts(*pixels) for run, pixels in self._pixels.items()}
-
-    def _parts(self, image: Counts, target: Counts, pred: Counts, pixels: Counts) -> Counts:
-        parts, hit = np.zeros((len(self.images), len(self.evaluated) + 1, 3), np.int64), target == pred
-        np.add.at(parts[..., 0], (image[hit], target[hit]), pixels[hit])
-        np.add.at(parts[..., 1], (image, target), pixels)
-        np.add.at(parts[..., 2], (image, pred), pixels)
-        return parts[:, :-1]
+        """Run → int64 (N, K, 3) for N images and K evaluated classes, see `metrics.parts`."""
+        parts = {}
+        for run, (image, target, pred, pixels) in self.pixels.items():
+            shape, hit = (len(self.images), len(self.evaluated) + 1), target == pred
+            hits = _sums(shape, (image[hit], target[hit]), pixels[hit])
+            totals = [_sums(shape, (image, side), pixels) for side in (target, pred)]
+            parts[run] = np.stack([hits, *totals], axis=-1)[:, :-1]
+        return parts
 
     def table(self, run: int) -> Counts:
-        """Counts over all images: int64 (K, K+1), rows targets; predictions that mean none of the K classes last."""
-        table = np.zeros((len(self.evaluated), len(self.evaluated) + 1), np.int64)
-        _, target, pred, pixels = self._pixels[run]
-        np.add.at(table, (target, pred), pixels)
-        return table
+        """Confusion counts over all images: int64 (K, K+1), rows are targets; the last column is *other*."""
+        _, target, pred, pixels = self.pixels[run]
+        return _sums((len(self.evaluated), len(self.evaluated) + 1), (target, pred), pixels)
 
     def bins(self, run: int, kind: str, count: int) -> Counts:
-        """Counts of boundaries or confidences over all images: int64 (count, 3), see `judges`."""
-        bins, table = self.tables.bins, np.zeros((count, 3), np.int64)
+        """Counts of boundaries or confidences over all images: int64 (count, 3), see `ImageCounts.bins`."""
+        bins = self.tables.bins
         rows = bins[(bins["run"] == run) & (bins["kind"] == kind) & bins["image"].isin(self.images.index)]
-        np.add.at(table, rows["bin"].to_numpy(), rows[["a", "b", "c"]].to_numpy())
-        return table
-
-    # Statistics -------------------------------------------------------------------------------------------------------
+        return _sums((count, 3), rows["bin"].to_numpy(), rows[["a", "b", "c"]].to_numpy())
 
     @cached_property
     def grouped(self) -> GroupedCounts:
-        """Everything that statistics need."""
+        """The counts of each group of images, from which all statistics are computed."""
         codes, groups = pd.factorize(self.images["group"])
-
-        def grouped(run: int) -> Counts:
-            sums = np.zeros((len(groups), len(self.evaluated), 3), np.int64)
-            np.add.at(sums, codes, self.parts[run])
-            return sums
-
-        parts = {name: np.stack([grouped(run) for run in self.runs_of(name)]) for name in self.names}
+        shape = len(groups), len(self.evaluated), 3
+        parts = {name: np.stack([_sums(shape, codes, self.parts[run]) for run in self.runs_of(name)])
+                 for name in self.names}  # fmt: skip
         images = (next(iter(self.parts.values()))[..., 1] > 0).sum(axis=0)
         return GroupedCounts(parts, tuple(self.evaluated), images)
 
     @cached_property
     def resampled(self) -> Resampled | None:
-        """The bootstrap that all tables share; None where the images are one clip."""
+        """The bootstrap resamples that all tables share; None for a single group of images."""
         return comparison.resample(self.grouped)
 
     def mean_iou_convention(self) -> str:
-        """What every mIoU here is, unless its name says otherwise."""
+        """The convention of every mIoU whose name states no other."""
         identity, shown = next(iter(self.identities.values())), int(self.grouped.present.sum())
-        counted = "" if self.classes.background is None else "background counted, "
+        background = "" if self.classes.background is None else "background counted, "
         size = "at original size" if identity["scored at"] == "original" else "at the size of the network's input"
-        return f"mIoU: over the data set, the {shown} classes that it shows, void ignored, {counted}{size}"
+        return f"mIoU: over the data set, the {shown} classes that it shows, void ignored, {background}{size}"
 
     def convention(self) -> str:
-        """What every number here is, in a sentence."""
+        """The conventions of all numbers, and the limits of what they show, in one sentence."""
         identities, groups = self.identities.values(), self.grouped.groups
-        whole, images = next(iter(identities))["images"], len(self.images)
-        here = f"{self.data}: {images} images" if images == whole else f"{self.data}: {images} of {whole} images"
-        here += f" in {groups} groups" if 1 < groups < images else ""
-        notes = [
-            self.mean_iou_convention(),
-            here,
-            f"intervals of {bootstrap.LEVEL:.0%}: {comparison.scope(self.grouped)}",
-        ]
+        total, images = next(iter(identities))["images"], len(self.images)
+        counted = f"{self.data}: {images} images" if images == total else f"{self.data}: {images} of {total} images"
+        counted += f" in {groups} groups" if 1 < groups < images else ""
+        intervals = f"intervals of {bootstrap.LEVEL:.0%}: {comparison.scope(self.grouped)}"
+        notes = [self.mean_iou_convention(), counted, intervals]
         if any(identity["classes"] != list(self.classes.names) for identity in identities):
             notes.append(MODELS_AS_TRAINED)
         if self.unnamed:
-            notes.append(f"void because a model has no word for it: {', '.join(self.unnamed)}")
-        for fact, did in (("chosen on", "chose the weights of"), ("trained on", "trained")):
-            runs = [run for run, i in self.identities.items() if (i.get(fact) or "").startswith(f"{self.data} ")]
-            if names := [name for name in self.names if set(runs) & set(self.runs_of(name))]:
-                notes.append(f"{self.data} {did} {', '.join(names)}: it cannot carry a claim about them")
+            notes.append(f"void because a model lacks the class: {', '.join(self.unnamed)}")
+        for field, use in (("chosen on", "weights chosen on"), ("trained on", "trained on")):
+            runs = {run for run, i in self.identities.items() if (i.get(field) or "").startswith(f"{self.data} ")}
+            if names := [name for name in self.names if runs & set(self.runs_of(name))]:
+                notes.append(f"{use} {self.data}, which supports no claim about them: {', '.join(names)}")
         return "; ".join(notes)
+
+
+def _sums(shape: tuple[int, ...], index: Any, values: Counts) -> Counts:
+    """Zeros of a shape, with each value added at its index."""
+    sums = np.zeros(shape, np.int64)
+    np.add.at(sums, index, values)
+    return sums

@@ -1,8 +1,7 @@
-"""Published values, as data, ready to stand beside measured ones.
+"""Published values beside measured ones, with the conventions behind them, which cause most of the differences.
 
-torchvision publishes for its six models: mIoU and pixel accuracy on COCO val2017 with VOC labels, parameters,
-"GFLOPS" (the `meta` of its weights). Here they stand with the conventions behind them, which is where most differences
-to one's own measurement come from.
+For its six models, torchvision publishes mIoU and pixel accuracy on COCO val2017 with VOC labels, the number of
+parameters and "GFLOPS" (the `meta` of its weights).
 """
 
 import pandas as pd
@@ -11,24 +10,24 @@ from seglab.models.registry import MODELS
 
 CONVENTIONS = (
     "scored on 5000 photographs of COCO val2017 with the 20 classes of VOC and background, not on PASCAL VOC",
-    "images and targets at short side 520, where one's own masks usually have the size of the photograph",
+    "images and targets at short side 520, whereas masks are usually scored at the size of the photograph",
     "mIoU over the data set, background counted, void ignored",
     "parameters and multiply-adds include the auxiliary head, which prediction does not need",
     "“GFLOPS” are multiply-accumulates of a 520×520 image; counted as operations they are twice as many",
 )
 REASONS = (
-    "other images: VOC 2012 val has another share of background and other photographs than COCO",
-    "another size at which masks are scored; thin shapes are lost on the smaller grid",
+    "other images: VOC 2012 val has another fraction of background and other photographs than COCO",
+    "another size at which masks are scored; thin shapes are lost at a lower resolution",
     "another way to average: over images or batches instead of over the data set, background left out",
     "objects that overlap are void in torchvision's COCO labels, and crowds count as objects",
-    "another version of the weights, of the decoder of JPEG files, or of the resize of images",
+    "another version of the weights, of the JPEG decoder, or of the resize of images",
 )
 
 
 def published_table() -> pd.DataFrame:
-    """What torchvision publishes: miou, pixel_accuracy (0–1), mparams, gmacs, download_mb; conventions in `attrs`.
+    """torchvision's values: miou and pixel_accuracy (0–1), mparams (10⁶), gmacs (10⁹), download_mb (10⁶ bytes).
 
-    mIoU and megabytes (10⁶ bytes) are those of `MODELS`, the rest is what `torchvision` says of its weights.
+    `attrs` holds the conventions. mIoU and megabytes are those of `MODELS`, the rest comes from torchvision.
     """
     from torchvision.models import get_model_weights
 
@@ -45,14 +44,10 @@ def published_table() -> pd.DataFrame:
 
 
 def beside(measured: pd.DataFrame) -> pd.DataFrame:
-    """A `Results.summary()` and the published values of the same models, side by side.
+    """The published and measured mIoU of each model in a `Results.summary()`: published, measured, difference.
 
-    Args:
-        measured: rows named as in `MODELS`, with or without `:WEIGHTS`.
-
-    Returns:
-        Columns published, measured, difference (of mIoU), for models that have both; the reasons why they may differ
-        in `attrs`.
+    Models are matched by their key in `MODELS`, with or without `:WEIGHTS`; those without published values are left
+    out. `attrs` holds possible reasons for the differences.
     """
     table = published_table()
     known = {name: name.partition(":")[0] for name in measured.index if name.partition(":")[0] in table.index}

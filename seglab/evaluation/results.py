@@ -1,14 +1,14 @@
-"""Every table that follows from what was measured on one data set.
+"""`Results`: every table that follows from the measurements on one data set.
 
     results = Results.open("results.sqlite", "toytown test")
     results.summary(), results.iou_table(), results.compare()
 
-A value is the mean over the training seeds of a model where it has several; `seeds` shows each. Where vocabularies
-differ (see `measured`), tables compare models as they were trained, not architectures, and say so.
+A value is the mean over a model's training seeds if there are several; `seeds` lists each. Where class sets differ (see
+`measurements`), tables compare models as they were trained, not architectures, and their note states it.
 """
 
 import hashlib
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,44 +16,98 @@ import pandas as pd
 
 from seglab import metrics
 from seglab._utils.errors import unknown
-from seglab.data.classes import IGNORE_INDEX
+from seglab.data.classes import IGNORE_INDEX, ClassSet
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION
 from seglab.evaluation.measurements import Measurements
+from seglab.evaluation.store import read
 from seglab.metrics import comparison
+from seglab.metrics.comparison import GroupedCounts
+from seglab.metrics.measures import ratio
 
 
-class Results(Measurements):
-    """What was measured on one data set, as tables: `Results.open(path)`, or what `evaluate` returns.
+class Results:
+    """The measurements on one data set as tables: `Results.open(path)`, or what `evaluate` returns.
 
-    Tables that claim something carry their conventions in `attrs["note"]`.
+    Tables that support a claim carry their conventions in `attrs["note"]`. `measurements` holds the counts from which
+    the tables are computed; `Measurements` describes the attributes and methods that are handed on.
     """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.measurements = m = measurements
+        self.data, self.tables, self.names, self.identities = m.data, m.tables, m.names, m.identities
+        self.runs_of, self.bins, self.convention = m.runs_of, m.bins, m.convention
+        self.mean_iou_convention = m.mean_iou_convention
+
+    @classmethod
+    def open(cls, path: str | Path, data: str | None = None) -> "Results":
+        """Read a store; `data` is one of its data sets, as "camvid val", and may be left out if there is only one.
+
+        Raises ValueError if there is no such store or data set, no run, or if several data sets leave a choice.
+        """
+        tables = read(path)
+        names = list(dict.fromkeys(tables.runs["data"]))
+        if not names:
+            raise ValueError(f"{path} holds no runs yet; evaluate a model into it")
+        if data is None and len(names) > 1:
+            raise ValueError(f"{path} holds {', '.join(names)}; choose one: Results.open(path, data)")
+        data = data or names[0]
+        if data not in names:
+            raise unknown("data set in this store", data, names)
+        return cls(Measurements(data, tables).keep(tables.runs["data"] == data))
+
+    def select(self, *names: str) -> "Results":
+        """Only these models, on the images and classes that they share; raises ValueError if one is missing."""
+        for name in names:
+            self.runs_of(name)
+        return Results(self.measurements.keep(self.tables.runs["name"].isin(names)))
+
+    def of_seed(self, seed: int) -> "Results":
+        """Only the runs of one training seed."""
+        return Results(self.measurements.keep(self.tables.runs["seed"] == seed))
+
+    @property
+    def classes(self) -> ClassSet:
+        return self.measurements.classes
+
+    @property
+    def evaluated(self) -> list[str]:
+        return self.measurements.evaluated
+
+    @property
+    def images(self) -> pd.DataFrame:
+        return self.measurements.images
+
+    @property
+    def parts(self) -> dict[int, metrics.Counts]:
+        return self.measurements.parts
+
+    @property
+    def grouped(self) -> GroupedCounts:
+        return self.measurements.grouped
 
     @property
     def counts(self) -> pd.DataFrame:
-        """The counts themselves: model, seed, id, target, pred, pixels. Classes by name, each side in its own words."""
+        """The counts: model, seed, id, target, pred, pixels; classes by name, each side in its own class set."""
         merged = self.tables.counts.merge(self.tables.images[["run", "image", "id"]])
-        runs, said = self.tables.runs.set_index("run"), np.empty(len(merged), object)
+        runs, preds = self.tables.runs.set_index("run"), np.empty(len(merged), object)
         for run, identity in self.identities.items():
             rows = (merged["run"] == run).to_numpy()
-            said[rows] = _words(identity["classes"])[merged.loc[rows, "pred"]]
+            preds[rows] = _label_names(identity["classes"])[merged.loc[rows, "pred"]]
         return pd.DataFrame({
             "model": merged["run"].map(runs["name"]), "seed": merged["run"].map(runs["seed"]), "id": merged["id"],
-            "target": _words(self.classes.names)[merged["target"]], "pred": said, "pixels": merged["pixels"],
+            "target": _label_names(self.classes.names)[merged["target"]], "pred": preds, "pixels": merged["pixels"],
         })  # fmt: skip
 
     def identity(self) -> pd.DataFrame:
-        """What decided each measurement: a row a field, a column a run."""
+        """Everything that decided each measurement: rows are fields, columns are runs."""
         columns = {}
-        for run, name, seed in self._runs():
+        for run, name, seed in self.measurements.runs():
             title = f"{name}, seed {seed}" if len(self.runs_of(name)) > 1 else name
             columns[title] = {field: str(value) for field, value in self.identities[run].items()}
         return pd.DataFrame(columns)
 
-    def _runs(self) -> Iterator[tuple[int, str, Any]]:
-        return self.tables.runs[["run", "name", "seed"]].itertuples(index=False, name=None)
-
     def data_table(self) -> pd.DataFrame:
-        """What the targets hold: share of pixels of each class, and images that show it; void last."""
+        """What the targets hold: fraction of pixels of each class (share), and images that show it; void last."""
         rows = self.tables.counts
         rows = rows[(rows["run"] == self.tables.runs["run"].iloc[0]) & rows["image"].isin(self.images.index)]
         pixels, images = rows.groupby("target")["pixels"].sum(), rows.groupby("target")["image"].nunique()
@@ -61,78 +115,68 @@ class Results(Measurements):
         table = pd.DataFrame({"share": pixels / pixels.sum(), "images": images}).reindex(labels, fill_value=0)
         return table.set_axis(pd.Index([*self.classes.names, "void"], name="class"))
 
-    # Over the data set ------------------------------------------------------------------------------------------------
-
     def summary(self) -> pd.DataFrame:
-        """One row a model, best first: quality with its interval, and what it costs.
+        """One row per model, best first: quality with its interval, and cost.
 
         Returns:
-            miou, low, high, pixel_accuracy, seeds (each one's mIoU), ms (median of an image, from the decoded image to
-            its mask; on a CPU, by one thread), mparams (millions), gmacs (10⁹ multiply-accumulates), memory_mb (see
-            `cost`), why (in place of an interval).
+            miou, low, high, pixel_accuracy, seeds (mIoU of each), ms (median from the decoded image to its mask; one
+            thread of a CPU), mparams (10⁶), gmacs (10⁹), memory_mb (see `models.cost`), why (there is no interval).
         """
-        table = comparison.mean_iou_table(self.grouped, self.resampled)
-        table = table.join(pd.DataFrame.from_dict({name: self._cost(name) for name in self.names}, orient="index"))
+        table = comparison.mean_iou_table(self.grouped, self.measurements.resampled)
+        units = {"mparams": ("params", 1e6), "gmacs": ("macs", 1e9), "memory_mb": ("peak_bytes", 1e6)}
+        for name in self.names:
+            runs = self.runs_of(name)
+            accuracies = [metrics.pixel_accuracy(self.measurements.table(run)) for run in runs]
+            times = self.tables.images.loc[self.tables.images["run"].isin(runs), "microseconds"].dropna()
+            cost = self.measurements.facts[runs[0]].get("cost")
+            table.loc[name, "pixel_accuracy"] = np.mean(accuracies)
+            table.loc[name, "ms"] = float(times.median()) / 1000 if len(times) else np.nan
+            for column, (key, unit) in units.items():
+                table.loc[name, column] = cost[key] / unit if cost else np.nan
         order = ["miou", "low", "high", "pixel_accuracy", "seeds", "ms", "mparams", "gmacs", "memory_mb", "why"]
-        return self._noted(table[order])
-
-    def _cost(self, name: str) -> dict[str, float]:
-        runs = self.runs_of(name)
-        accuracy = np.mean([metrics.pixel_accuracy(self.table(run)) for run in runs])
-        took = self.tables.images.loc[self.tables.images["run"].isin(runs), "microseconds"].dropna()
-        row = {"pixel_accuracy": float(accuracy), "ms": float(took.median()) / 1000 if len(took) else np.nan}
-        counted = self.facts[runs[0]].get("cost")
-        keys = {"mparams": ("params", 1e6), "gmacs": ("macs", 1e9), "memory_mb": ("peak_bytes", 1e6)}
-        return row | {name: counted[key] / unit if counted else np.nan for name, (key, unit) in keys.items()}
+        return self._with_note(table[order])
 
     def iou_table(self) -> pd.DataFrame:
-        """IoU of each class (rows) for each model (columns), NaN for one that is neither shown nor predicted.
+        """IoU of each class (rows) for each model (columns), NaN for a class in neither target nor prediction.
 
-        The last row is the mean over the classes that the data show. Exploratory.
+        The last row is the mean over the classes that the targets show. Exploratory.
         """
         table = pd.DataFrame({name: self.grouped.iou[name].mean(axis=0) for name in self.names}, index=self.evaluated)
         table.loc["mean"] = [self.grouped.miou(name).mean() for name in self.names]
-        return self._noted(table.rename_axis("class"), "exploratory; ")
+        return self._with_note(table.rename_axis("class"), "exploratory; ")
 
     def iou_style(self) -> Any:
-        """`iou_table` as a styled table: bold is every model that cannot be told from the best one."""
+        """`iou_table` as a pandas Styler: bold is each model that is not significantly different from the best one."""
         table = self.iou_table()
-        bold = comparison.not_separable(self.grouped, self.resampled).reindex(table.index, fill_value=False)
-        css = bold.map(lambda chosen: "font-weight: bold" if chosen else "")
-        # Always the same, but another one for other tables: rules of two tables on one page must not meet.
-        mark = hashlib.sha256("\n".join([self.data, *self.names]).encode()).hexdigest()[:10]
-        style = table.style.apply(lambda _: css, axis=None).format("{:.3f}", na_rep="–").hide(names=True).set_uuid(mark)
-        return style.format_index(escape="html", axis=0).format_index(escape="html", axis=1)  # names are only text
+        bold = comparison.not_separable(self.grouped, self.measurements.resampled)
+        css = bold.reindex(table.index, fill_value=False).map(lambda chosen: "font-weight: bold" if chosen else "")
+        # The same id each time, but another one for other tables, so that CSS rules of two tables on a page differ.
+        uuid = hashlib.sha256("\n".join([self.data, *self.names]).encode()).hexdigest()[:10]
+        style = table.style.apply(lambda _: css, axis=None).format("{:.3f}", na_rep="–").hide(names=True).set_uuid(uuid)
+        return style.format_index(escape="html", axis=0).format_index(escape="html", axis=1)
 
     def class_table(self, name: str) -> pd.DataFrame:
         """IoU of each class of one model with its interval: iou, low, high, images, why. Exploratory."""
         self.runs_of(name)
-        return self._noted(comparison.class_table(self.grouped, self.resampled, name), "exploratory; ")
+        return self._with_note(comparison.class_table(self.grouped, self.measurements.resampled, name), "exploratory; ")
 
     def seeds(self) -> pd.DataFrame:
-        """Every training, the lowest seed of a model first: model, seed, miou."""
-        runs = self.tables.runs
-        frames = [
-            pd.DataFrame(
-                {"model": name, "seed": runs.loc[runs["name"] == name, "seed"], "miou": self.grouped.miou(name)}
-            )
-            for name in self.names
-        ]
-        return pd.concat(frames, ignore_index=True)
+        """Each training, ordered by seed within a model: model, seed, miou."""
+        miou = np.concatenate([self.grouped.miou(name) for name in self.names])
+        runs = self.tables.runs[["name", "seed"]].rename(columns={"name": "model"})
+        return runs.assign(miou=miou).reset_index(drop=True)
 
     def compare(self) -> pd.DataFrame:
         """The primary result: mIoU differences of all pairs, with simultaneous intervals; see `pairwise_table`."""
-        return self._noted(comparison.pairwise_table(self.grouped, self.resampled))
+        return self._with_note(comparison.pairwise_table(self.grouped, self.measurements.resampled))
 
     def conventions(self, batch: int = 8) -> pd.DataFrame:
-        """The same counts under every convention in use: rows conventions, columns models (first seed).
+        """The same counts under every common convention: rows are conventions, columns models (first seed).
 
         The first row is the mIoU of all other tables; see `metrics.conventions`.
         """
-        background = self.classes.background
-        if background is not None:
-            name = self.classes.names[background]
-            background = self.evaluated.index(name) if name in self.evaluated else None
+        indices = [self.classes.index(name) for name in self.evaluated]
+        background = indices.index(self.classes.background) if self.classes.background in indices else None
         columns = {}
         for name in self.names:
             table = metrics.conventions_of(self.parts[self.runs_of(name)[0]], batch, background)
@@ -141,64 +185,55 @@ class Results(Measurements):
         return pd.DataFrame(columns).rename_axis("convention")
 
     def confusion(self, name: str) -> pd.DataFrame:
-        """Pixels over all images and seeds: rows are targets, columns predictions, the last one *other* if needed."""
-        table = np.sum([self.table(run) for run in self.runs_of(name)], axis=0)
+        """Pixels over all images and seeds: rows are targets, columns predictions; *other* is last, if it occurs."""
+        table = np.sum([self.measurements.table(run) for run in self.runs_of(name)], axis=0)
         frame = pd.DataFrame(table, index=pd.Index(self.evaluated, name="target"), columns=[*self.evaluated, "other"])
         return (frame if frame["other"].any() else frame.drop(columns="other")).rename_axis(columns="pred")
 
-    # Image by image ---------------------------------------------------------------------------------------------------
-
     def per_image(self) -> pd.DataFrame:
-        """A row for each model, seed and image: model, seed, id, group, miou, pixel_accuracy, IoU of each class.
+        """One row per model, seed and image: model, seed, id, group, miou, pixel_accuracy, IoU of each class.
 
-        The miou of an image is over the classes that are in its target or its prediction.
+        The miou of an image is the mean over the classes in its target or its prediction.
         """
         frames = []
-        for run, name, seed in self._runs():
+        for run, name, seed in self.measurements.runs():
             parts = self.parts[run]
             ious = pd.DataFrame(metrics.iou(parts), columns=self.evaluated)
-            right, labelled = parts[..., 0].sum(axis=1), parts[..., 1].sum(axis=1)
-            accuracy = np.divide(right, labelled, out=np.full(len(parts), np.nan), where=labelled > 0)
-            named = self.images.reset_index(drop=True).assign(miou=ious.mean(axis=1), pixel_accuracy=accuracy)
-            frames.append(named.join(ious).assign(model=name, seed=seed))
+            hits, labelled = parts[..., :2].sum(axis=1).astype(float).T
+            images = self.images.reset_index(drop=True)
+            images = images.assign(miou=ious.mean(axis=1), pixel_accuracy=ratio(hits, labelled))
+            frames.append(images.join(ious).assign(model=name, seed=seed))
         table = pd.concat(frames, ignore_index=True).astype({"seed": "Int64"})
         return table[["model", "seed", *table.columns.drop(["model", "seed"])]]
 
     def worst(self, name: str, count: int = 5) -> pd.DataFrame:
-        """The images that a model (its first seed) does worst on, by their own mIoU: rows of `per_image`.
-
-        An image without any label is none of them.
-        """
-        place = self.tables.runs["run"].tolist().index(self.runs_of(name)[0])
-        rows = self.per_image()[place * len(self.images) : (place + 1) * len(self.images)]
+        """The images with the lowest mIoU of a model (first seed): rows of `per_image`, without unlabelled images."""
+        position = list(self.identities).index(self.runs_of(name)[0])
+        rows = self.per_image()[position * len(self.images) : (position + 1) * len(self.images)]
         return rows.dropna(subset="miou").nsmallest(count, "miou").reset_index(drop=True)
 
     def where(self, name: str, target: str, pred: str | None = None) -> pd.DataFrame:
-        """The images in which a model (its first seed) calls one class another: id, pixels, most pixels first.
+        """The images in which a model (first seed) predicts one class as another: id, pixels, most pixels first.
 
-        Args:
-            pred: what it says instead of `target`, as a column of `confusion`; None for all that it gets wrong about
-                that class, missed or wrongly named.
+        `pred` is a column of `confusion`; None counts all errors of the class: its pixels predicted as another class,
+        and pixels of other classes predicted as this one. Raises ValueError for an unknown model or class.
         """
-        words = [*self.evaluated, "other"]
-        for word in (target, *([] if pred is None else [pred])):
-            if word not in words:
-                raise unknown("judged class", word, words)
-        image, targets, preds, pixels = self._pixels[self.runs_of(name)[0]]
-        t = words.index(target)
-        chosen = (targets == t) != (preds == t) if pred is None else (targets == t) & (preds == words.index(pred))
+        names = [*self.evaluated, "other"]
+        for given in (target, *([] if pred is None else [pred])):
+            if given not in names:
+                raise unknown("evaluated class", given, names)
+        image, targets, preds, pixels = self.measurements.pixels[self.runs_of(name)[0]]
+        t = names.index(target)
+        chosen = (targets == t) != (preds == t) if pred is None else (targets == t) & (preds == names.index(pred))
         counted = np.bincount(image[chosen], weights=pixels[chosen], minlength=len(self.images)).astype(np.int64)
         table = pd.DataFrame({"id": self.images["id"].to_numpy(), "pixels": counted})
         table = table[table["pixels"] > 0].sort_values("pixels", ascending=False, kind="stable")
         return table.reset_index(drop=True)
 
-    # Boundaries and confidence ----------------------------------------------------------------------------------------
-
     def boundary_iou(self) -> pd.DataFrame:
         """Boundary IoU (Cheng et al. 2021) of each class for each model, and the mean over the shown classes.
 
-        Raises:
-            ValueError: boundaries were not counted for all models.
+        Raises ValueError if boundaries were not counted for all models.
         """
         without = [name for name in self.names if not all(self.identities[r]["boundary"] for r in self.runs_of(name))]
         if without:
@@ -213,31 +248,29 @@ class Results(Measurements):
         return table.rename_axis("class")
 
     def calibration(self, name: str) -> pd.DataFrame:
-        """How sure a model was, and how often right: pixels, confidence and accuracy of each bin; `attrs["ece"]`.
+        """Pixels, mean confidence and accuracy of each confidence bin; the calibration error in `attrs["ece"]`.
 
-        Raises:
-            ValueError: confidences were not counted, or the model has none.
+        Raises ValueError if confidences were not counted, or the model has none.
         """
         counts = self.calibration_counts(name)
         pixels, right, fixed = counts.astype(float).T
-        some = np.where(pixels > 0, pixels, np.nan)
-        confidence, accuracy = fixed / metrics.FIXED_POINT / some, right / some
+        confidence, accuracy = ratio(fixed / metrics.FIXED_POINT, pixels), ratio(right, pixels)
         table = pd.DataFrame({"pixels": counts[:, 0], "confidence": confidence, "accuracy": accuracy})
         table.attrs["ece"] = float(metrics.expected_calibration_error(counts))
         return table.rename_axis("bin")
 
     def calibration_counts(self, name: str) -> metrics.Counts:
-        """What `calibration` is made from: int64 (bins, 3), over all seeds; raises what it raises."""
+        """The counts of `calibration`: int64 (bins, 3), over all seeds; raises the same errors."""
         counts: metrics.Counts = np.sum([self.bins(r, CALIBRATION, metrics.BINS) for r in self.runs_of(name)], axis=0)
         if not counts.any():
             raise ValueError(f"no confidences of {name} are here; evaluate(…, calibration=True), and see its docstring")
         return counts
 
-    def _noted(self, table: pd.DataFrame, before: str = "") -> pd.DataFrame:
+    def _with_note(self, table: pd.DataFrame, before: str = "") -> pd.DataFrame:
         table.attrs["note"] = before + self.convention()
         return table
 
 
-def _words(names: Any) -> Any:
-    """Names of all labels that there can be: object (256,)."""
+def _label_names(names: Any) -> Any:
+    """The names of all possible labels, as an array of objects (256,)."""
     return np.array([*names, *["void"] * (256 - len(names))], object)

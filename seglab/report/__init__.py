@@ -1,8 +1,9 @@
-"""Reports: a comparison as one page that somebody else can reproduce.
+"""Reports: a comparison of models as one page, with everything needed to reproduce it.
 
-plan      what is compared, read from options or YAML
-build     evaluate, write tables, manifest and page
-check     evaluate again, and list what differs
+plan      models, data sets and options of a report, from YAML or the command line
+build     evaluates a plan, and writes tables, manifest and page
+check     evaluates a report's plan again, and lists what differs
 findings  sentences and tables for the page
 page      from executed notebook cells to one HTML file
+command   `seglab report`
 """

@@ -1,17 +1,17 @@
-"""Reports: a comparison as one page, and everything that somebody else needs to make it again.
+"""Build a report: evaluate a plan, and write the page with everything needed to reproduce it.
 
-    seglab report --models unet_mini:toytown fcn_mini:toytown --data toytown --out reports/mine
+    seglab report --models unet_mini:toytown --models fcn_mini:toytown --data toytown --out reports/mine
     seglab report plan.yaml --out reports/mine
     seglab report --check reports/mine
 
-A `Plan` says what is compared. `write` evaluates it into `OUT/counts.sqlite`, which goes on where it was interrupted,
-executes `notebooks/15_report.ipynb` on these counts, and leaves
+`write` evaluates the plan into `OUT/counts.sqlite`, and continues there after an interruption. It executes
+`notebooks/15_report.ipynb` on these counts, and writes
 
-    index.html       the page: one file, which needs no network
-    tables/          every table as CSV; the same counts give the same bytes anywhere
-    counts.parquet   what all tables follow from: pixels of each target class called each class, image by image
-    manifest.json    the plan, what decided each measurement, hashes of counts and tables, versions
-    timings.csv      what differs from run to run
+    index.html       the page: one file that needs no network
+    tables/          every table as CSV; equal counts give equal bytes on every machine
+    counts.parquet   the counts from which all tables follow: pixels by image, target class and predicted class
+    manifest.json    the plan, the identity of each measurement, hashes of counts and tables, the machine
+    timings.csv      times, which differ from run to run
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 
 from seglab._utils.environment import machine
+from seglab._utils.hashing import sha256_file
 from seglab._utils.paths import share_dir, slug
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION
 from seglab.evaluation.loop import evaluate
@@ -36,14 +37,16 @@ KEYS = ["model", "seed", "id", "target", "pred"]
 
 
 def write(plan: Plan, out: str | Path, progress: bool = True) -> Path:
-    """Make a report, or go on with one; returns where its page is.
+    """Write a report, or continue one; returns the path of its page.
 
-    Raises:
-        ValueError: the folder holds a report of another plan; what `evaluate` refuses.
+    Raises ValueError if the folder holds a report of another plan, and the errors of `evaluate`.
     """
     from seglab.report import page
 
-    out = Path(out)
+    share, out = share_dir(), Path(out)
+    template = None if share is None else share / "notebooks" / TEMPLATE
+    if template is None or not template.is_file():
+        raise ValueError(f"notebooks/{TEMPLATE}, the template of reports, is missing; install seglab from its folder")
     out.mkdir(parents=True, exist_ok=True)
     _claim(plan, out)
     measured = measure(plan, out / "counts.sqlite", progress)
@@ -56,12 +59,11 @@ def write(plan: Plan, out: str | Path, progress: bool = True) -> Path:
     counts.to_parquet(out / "counts.parquet", index=False)
     manifest = _manifest(plan, out, measured)
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    page.render(template(), out, plan.heading(), progress)
-    return out / "index.html"
+    return page.render(template, out, plan.heading(), progress)
 
 
 def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, Results]:
-    """Everything that a plan asks for, by the name of its data."""
+    """Evaluate a plan: data set → results."""
     measured = {}
     for data in plan.data:
         dataset = data.load()
@@ -73,88 +75,68 @@ def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, 
     return measured
 
 
-def template() -> Path:
-    """The notebook that a report is made with."""
-    share = share_dir()
-    path = None if share is None else share / "notebooks" / TEMPLATE
-    if path is None or not path.is_file():
-        raise ValueError(
-            f"notebooks/{TEMPLATE}, which reports are made with, is missing; install seglab from its folder"
-        )
-    return path
-
-
 def _claim(plan: Plan, out: Path) -> None:
-    """One folder, one plan: what is there already has to belong to this one."""
-    mine, path = json.loads(json.dumps(asdict(plan))), out / "plan.json"
-    if path.is_file() and (there := json.loads(path.read_text(encoding="utf-8"))) != mine:
-        other = ", ".join(key for key in mine if there.get(key) != mine[key])
-        raise ValueError(f"{out} holds a report of another plan (it differs in {other}); take another folder")
-    path.write_text(json.dumps(mine, indent=2) + "\n", encoding="utf-8")
+    """Write the plan into the folder; raise ValueError if the folder holds another plan."""
+    values, path = json.loads(json.dumps(asdict(plan))), out / "plan.json"
+    if path.is_file() and (stored := json.loads(path.read_text(encoding="utf-8"))) != values:
+        differing = ", ".join(key for key in values if stored.get(key) != values[key])
+        raise ValueError(f"{out} holds a report of another plan (it differs in {differing}); use another folder")
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _manifest(plan: Plan, out: Path, measured: Mapping[str, Results]) -> dict[str, Any]:
     runs = [
         {"data": data, "model": name, "seed": None if pd.isna(seed) else int(seed), **results.identities[run]}
-        for data, results in measured.items() for run, name, seed in results._runs()
+        for data, results in measured.items() for run, name, seed in results.measurements.runs()
     ]  # fmt: skip
     tables = sorted((out / "tables").rglob("*.csv"))
     return {
         "plan": asdict(plan), "runs": runs,
         "counts": {data: counts_hash(results) for data, results in measured.items()},
-        "tables": {path.relative_to(out).as_posix(): _hash(path.read_bytes()) for path in tables},
+        "tables": {path.relative_to(out).as_posix(): sha256_file(path) for path in tables},
         "machine": machine(),
     }  # fmt: skip
 
 
 def counts_hash(results: Results) -> str:
-    """SHA-256 of the counts as text, sorted: the same for the same counts anywhere."""
+    """SHA-256 of the counts as sorted text: equal counts have equal hashes on every machine."""
     rows = results.counts.assign(seed=results.counts["seed"].astype("Int64")).sort_values(KEYS)
-    return _hash(rows[[*KEYS, "pixels"]].to_csv(index=False, lineterminator="\n").encode())
+    return hashlib.sha256(rows[[*KEYS, "pixels"]].to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def tables(results: Results) -> dict[str, pd.DataFrame]:
-    """Every table that follows from the counts alone, by the name of its file. Times are not among them."""
-    found = {
+def write_tables(results: Results, folder: Path) -> None:
+    """Write every table that follows from the counts alone as CSV; times are left out."""
+    tables = {
         "summary": results.summary().drop(columns=["ms", "seeds", "why"]),
         "seeds": results.seeds(), "iou": results.iou_table(), "conventions": results.conventions(),
         "images": results.per_image(), "data": results.data_table(),
     }  # fmt: skip
     if len(results.names) > 1:
-        found["pairs"] = results.compare()
+        tables["pairs"] = results.compare()
     for name in results.names:
-        found[f"classes-{slug(name)}"] = results.class_table(name)
-        found[f"confusion-{slug(name)}"] = results.confusion(name)
+        tables[f"classes-{slug(name)}"] = results.class_table(name)
+        tables[f"confusion-{slug(name)}"] = results.confusion(name)
     kinds = set(results.tables.bins["kind"])
     if BOUNDARY in kinds:
-        found["boundary"] = results.boundary_iou()
+        tables["boundary"] = results.boundary_iou()
     if CALIBRATION in kinds:
-        found |= {f"calibration-{slug(name)}": table for name, table in calibrations(results).items()}
-    return found
-
-
-def calibrations(results: Results) -> dict[str, pd.DataFrame]:
-    """`Results.calibration` of the models that have one."""
-    found = {}
-    for name in results.names:
-        try:
-            found[name] = results.calibration(name)
-        except ValueError:  # Mask2Former, another vocabulary, another program's label maps
-            continue
-    return found
-
-
-def write_tables(results: Results, folder: Path) -> None:
-    """Every table as CSV."""
+        tables |= {f"calibration-{slug(name)}": table for name, table in calibrations(results).items()}
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables(results).items():
+    for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """The same bytes on every system, for the same values."""
+    """Write a table: equal values give equal bytes on every system."""
     table.to_csv(path, float_format="%.6f", lineterminator="\n")
+
+
+def calibrations(results: Results) -> dict[str, pd.DataFrame]:
+    """`Results.calibration` of each model that has one."""
+    found = {}
+    for name in results.names:
+        try:
+            found[name] = results.calibration(name)
+        except ValueError:  # Mask2Former, other classes than the data, or label maps of another program
+            continue
+    return found

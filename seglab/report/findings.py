@@ -1,6 +1,6 @@
-"""What a reader of a comparison looks for first: who is ahead of whom, which mistakes, which images.
+"""Findings of a comparison: the ranking, frequent mistakes, and informative images.
 
-Pure functions from `Results` to sentences and tables; they are text, never markup.
+Functions from `Results` to sentences and tables, as plain text without markup.
 """
 
 import platform
@@ -30,16 +30,16 @@ from seglab.report.plan import Plan
 
 
 def abstract(measured: Mapping[str, Results]) -> str:
-    """What was compared on what, in a sentence."""
+    """One sentence: the models, their trainings and the data."""
     names = list(dict.fromkeys(name for results in measured.values() for name in results.names))
     images = [f"{data} ({len(results.images)} images)" for data, results in measured.items()]
     seeds = {len(results.runs_of(name)) for results in measured.values() for name in results.names}
     trained = "each trained once" if seeds == {1} else "some of them trained several times"
-    return f"{_listed(names)}, {trained}, judged on {_listed(images)}."
+    return f"{_listed(names)}, {trained}, evaluated on {_listed(images)}."
 
 
 def readable(results: Results) -> pd.DataFrame:
-    """`Results.summary` with words for columns, and numbers as one writes them."""
+    """`Results.summary` with readable column names and rounded numbers as text."""
     rows = {}
     for name, row in results.summary().iterrows():
         rows[name] = {
@@ -56,73 +56,69 @@ def _number(value: float, digits: int) -> str:
 
 
 def verdict(results: Results) -> list[str]:
-    """Who can be told apart, in sentences; what decides is `Results.compare`, whose intervals hold all at once."""
+    """The ranking in sentences; differences are significant by the simultaneous intervals of `Results.compare`."""
     names = results.summary().index.tolist()
     if len(names) == 1:
         return [f"{names[0]} alone is no comparison."]
     pairs = results.compare()
     if pairs["why"].any():
-        return [f"No order can be claimed: {pairs['why'].iloc[0]}."]
+        return [f"The results support no ranking ({pairs['why'].iloc[0]})."]
     best = pairs[pairs["better"] == names[0]]
-    beaten = best.loc[best["separable"], "worse"].tolist()
-    equal = best.loc[~best["separable"], "worse"].tolist()
-    said = []
+    beaten, equal = (best.loc[best["separable"] == significant, "worse"].tolist() for significant in (True, False))
+    sentences = []
     if beaten:
-        said.append(f"{names[0]} is ahead of {_listed(beaten)}: the interval of each difference leaves out zero.")
+        sentences.append(f"{names[0]} is ahead of {_listed(beaten)}: the interval of each difference excludes zero.")
     if equal:
-        begin = "It" if beaten else f"{names[0]} has the highest mIoU, but"
-        said.append(f"{begin} cannot be told from {_listed(equal)} on these images.")
-    told = int(pairs["separable"].sum())
-    said.append(f"Of all {len(pairs)} pairs, {told} can be told apart.")
-    return said
+        subject = "It" if beaten else f"{names[0]} has the highest mIoU, but"
+        sentences.append(f"{subject} is not significantly different from {_listed(equal)} on these images.")
+    return [*sentences, f"Of all {len(pairs)} pairs, {int(pairs['separable'].sum())} differ significantly."]
 
 
 def mistakes(results: Results, count: int = 3) -> pd.DataFrame:
-    """The most frequent mistakes of each model.
+    """The most frequent confusions of each model, one row each.
 
     Returns:
-        A row a mistake: model, target, called, of_target (share of the target's pixels that were called so),
-        of_mistakes (share of all pixels that this model got wrong).
+        model, target, predicted, of_target (fraction of the target's pixels that were predicted so), of_mistakes
+        (fraction of all wrong pixels of the model).
     """
     frames = []
     for name in results.names:
         table = results.confusion(name)
         long = table.reset_index().melt("target", var_name="pred", value_name="pixels")
         wrong = long[(long["target"] != long["pred"]) & (long["pixels"] > 0)].nlargest(count, "pixels")
-        whole = long["pixels"].sum() - sum(table.loc[c, c] for c in table.index)
+        all_wrong = long["pixels"].sum() - sum(table.loc[c, c] for c in table.index)
         frames.append(pd.DataFrame({
-            "model": name, "target": wrong["target"], "called": wrong["pred"],
+            "model": name, "target": wrong["target"], "predicted": wrong["pred"],
             "of_target": wrong["pixels"] / table.sum(axis=1).reindex(wrong["target"]).to_numpy(),
-            "of_mistakes": wrong["pixels"] / max(whole, 1),
+            "of_mistakes": wrong["pixels"] / max(all_wrong, 1),
         }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
 
 
 def square(confusion: pd.DataFrame) -> tuple[NDArray[np.int64], ClassSet]:
-    """A table of `Results.confusion` as (K, K), and its classes, with *other* as the last one where it is needed."""
+    """A table of `Results.confusion` as int64 (K, K), and its classes; the last one is *other* if it occurs."""
     names = list(confusion.columns)
     table = confusion.reindex(names, fill_value=0).to_numpy(np.int64)
-    return table, ClassSet("judged classes", tuple(names), voc_colors(len(names)))
+    return table, ClassSet("evaluated classes", tuple(names), voc_colors(len(names)))
 
 
 def telling_images(results: Results) -> pd.DataFrame:
-    """Images to look at: where the best model is best and worst, and where models are furthest apart.
+    """The images with the best model's highest and lowest mIoU, and the one on which the models differ most.
 
     Returns:
-        A row an image, why it is here ("best", "worst", "most disputed") as index: id, and the mIoU of each model
-        (first seed) on it. An image appears once.
+        Rows "best", "worst", "most disputed"; columns id, and the mIoU of each model (first seed). Each image appears
+        once.
     """
     rows = results.per_image()
     first = rows.drop_duplicates(["model", "id"])
     table = first.pivot_table(index="id", columns="model", values="miou")[results.names].dropna()
     best = results.summary().index[0]
-    wanted = {"best": table[best].idxmax(), "worst": table[best].idxmin()}
-    if len(results.names) > 1:
-        left = table.drop(index=list(wanted.values()), errors="ignore")
-        if len(left):
-            wanted["most disputed"] = (left.max(axis=1) - left.min(axis=1)).idxmax()
-    chosen = pd.DataFrame({why: table.loc[image] for why, image in wanted.items()}).T
-    chosen.insert(0, "id", list(wanted.values()))
+    images = {"best": table[best].idxmax(), "worst": table[best].idxmin()}
+    others = table.drop(index=list(images.values()), errors="ignore")
+    if len(results.names) > 1 and len(others):
+        images["most disputed"] = (others.max(axis=1) - others.min(axis=1)).idxmax()
+    chosen = pd.DataFrame({why: table.loc[image] for why, image in images.items()}).T
+    chosen.insert(0, "id", list(images.values()))
     return chosen[~chosen["id"].duplicated()].rename_axis(index="why", columns=None)
 
 
@@ -131,42 +127,39 @@ def _listed(names: list[str]) -> str:
 
 
 def predictions_of(plan: Plan, data: DataSelection, image_id: str) -> tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]:
-    """An image of a plan, and what each model says of it: name → mask (H,W) and the model's own classes."""
+    """An image of a plan and each model's prediction (first seed): name → mask (H,W), classes of the mask."""
     dataset = data.load()
     sample = dataset[dataset.ids.index(image_id)]
-    said: dict[str, tuple[Tensor, ClassSet]] = {}
-    for name, judged in plan.evaluables(dataset):
-        if name in said:  # another seed
+    predictions: dict[str, tuple[Tensor, ClassSet]] = {}
+    for name, model in plan.evaluables(dataset):
+        if name in predictions:  # another seed
             continue
-        if isinstance(judged, Predictions):  # as it is, at the image's size
-            known = class_set(judged.classes)
-            said[name] = read_mask(judged.path(sample.id), known), known
+        if isinstance(model, Predictions):
+            classes = class_set(model.classes)
+            predictions[name] = read_mask(model.path(sample.id), classes), classes
         else:
-            p = predict(judged, sample.image, precision=plan.precision)
-            said[name] = p.mask, p.classes
-    return sample, said
+            p = predict(model, sample.image, precision=plan.precision)
+            predictions[name] = p.mask, p.classes
+    return sample, predictions
 
 
 def colophon() -> str:
-    """With what, when, and on what kind of machine a report was made."""
+    """One sentence: versions, date and processor."""
+    threads = torch.get_num_threads()
     return (
         f"Made with seglab {version('seglab')}, torch {version('torch')} and Python {platform.python_version()}"
-        f" on {date.today():%d %B %Y}, on {cpu_name()} with {_counted(torch.get_num_threads(), 'thread')}."
+        f" on {date.today():%d %B %Y}, on {cpu_name()} with {threads} thread{'s' * (threads != 1)}."
     )
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def commands(folder: Path | None) -> str:
-    """What somebody types to make a report again, and to check it."""
+    """The commands that make a report again and check it."""
     name = folder.name if folder else "mine"
     return f"seglab report {name}/plan.json --out again\nseglab report --check {name}"
 
 
 def licences(plan: Plan) -> pd.DataFrame:
-    """Under which terms everything is that took part: a row each, what and licence."""
+    """The licences of data and weights: columns what and licence, one row for each data set and model."""
     rows = {}
     for data in plan.data:
         spec = DATASETS[data.name.partition(":")[0]]
@@ -175,6 +168,6 @@ def licences(plan: Plan) -> pd.DataFrame:
         model, _, weights = label.partition(":")
         known = MODELS[model].weights if model in MODELS else {}
         row = known.get(weights or next(iter(known), ""))
-        rows[name] = ("weights", row.licence if row else "see who trained them")
-    rows |= dict.fromkeys(plan.predictions, ("label maps", "see who made them"))
+        rows[name] = ("weights", row.licence if row else "see the source of the weights")
+    rows |= dict.fromkeys(plan.predictions, ("label maps", "see the source of the label maps"))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["what", "licence"])

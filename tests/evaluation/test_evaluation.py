@@ -125,7 +125,7 @@ def plain_masks(model, dataset):
     ]
 
 
-def quick_masks(model, dataset, precision="float32"):
+def fast_masks(model, dataset, precision="float32"):
     quick = FastModel(model, precision)
     samples = map(dataset.__getitem__, range(len(dataset)))
     return [to_mask(quick(s.image[None]), size=tuple(s.target.shape))[0].numpy() for s in samples]
@@ -167,7 +167,7 @@ def test_counts_are_those_of_a_plain_loop(trained, name, monkeypatch):
     """Fused: at most one pixel in ten thousand differs. Unfused: none."""
     model, ds = load_model(trained[name], device="cpu"), town()
     assert model.short == 96
-    plain, quick = plain_masks(model, ds), quick_masks(model, ds)
+    plain, quick = plain_masks(model, ds), fast_masks(model, ds)
     pixels = sum(mask.size for mask in plain)
     assert len(np.unique(plain)) > 3
     assert sum((p != q).sum() for p, q in zip(plain, quick, strict=True)) <= pixels / 10_000
@@ -185,7 +185,7 @@ def test_counts_are_those_of_a_plain_loop(trained, name, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_bfloat16_agrees_on_97_pixels_in_100(trained, name):
     model, ds = load_model(trained[name], device="cpu"), town()
-    plain, half = plain_masks(model, ds), quick_masks(model, ds, "bfloat16")
+    plain, half = plain_masks(model, ds), fast_masks(model, ds, "bfloat16")
     agreement = np.mean([p == q for p, q in zip(plain, half, strict=True)])
     assert 0.97 < agreement < 1
     np.testing.assert_array_equal(stored(evaluate(model, ds, precision="bfloat16")), counted(half, ds))
@@ -223,7 +223,7 @@ def test_each_side_keeps_its_own_vocabulary():
     """A model of photographs on a street: its twenty-one classes are stored as it says them."""
     model, ds = noisy("voc"), town(3)
     results = evaluate(model, ds, boundary=True, calibration=True)
-    masks = quick_masks(model, ds)
+    masks = fast_masks(model, ds)
     np.testing.assert_array_equal(stored(results), counted(masks, ds))
     assert results.tables.counts["pred"].max() > len(STREET)
     identity = json.loads(results.tables.runs["identity"][0])
@@ -248,7 +248,7 @@ def test_boundaries_and_confidences(trained):
     model, ds = load_model(trained["unet_mini"], device="cpu"), town()
     results, quick = evaluate(model, ds, boundary=True, calibration=True), FastModel(model)
     edges, sure = np.zeros((11, 3), int), np.zeros((15, 3), int)
-    for i, mask in enumerate(quick_masks(model, ds)):
+    for i, mask in enumerate(fast_masks(model, ds)):
         edges += boundary_counts(mask, ds[i].target, 11)
         scores = F.interpolate(quick(ds[i].image[None]), (120, 160), mode="bilinear")
         sure += calibration_counts(scores.softmax(1)[0], ds[i].target)
@@ -359,7 +359,7 @@ def masks(tmp_path, trained):
     """What a model says, as another program would have written it."""
     target = tmp_path / "their masks"
     target.mkdir()
-    for name, mask in zip(town().ids, quick_masks(load_model(trained["unet_mini"], device="cpu"), town()), strict=True):
+    for name, mask in zip(town().ids, fast_masks(load_model(trained["unet_mini"], device="cpu"), town()), strict=True):
         Image.fromarray(mask).save(target / f"{name}.png")
     return target
 
@@ -671,7 +671,7 @@ def test_names(trained, tmp_path):
 def test_two_models_of_one_name(tmp_path):
     other = noisy()
     other.net.classifier.bias.data += 1
-    with pytest.raises(ValueError, match=r"two models are called 'noisy' \(weights: .*\); give them names"):
+    with pytest.raises(ValueError, match=r"two models are called 'noisy' \(weights: .*\); name them"):
         evaluate([noisy(), other], town(2), tmp_path / "s.sqlite")
     evaluate(noisy(), town(2), tmp_path / "s.sqlite")
     with pytest.raises(ValueError, match=r"another measurement of 'noisy' on toytown val .*weights: .*another name"):
@@ -684,14 +684,14 @@ def test_other_images_under_the_same_name(tmp_path):
     evaluate(noisy(), town(), tmp_path / "s.sqlite")
     renamed = replace(STREET, names=(*STREET.names[:-1], "cyclist"))
     for dataset, what in {
-        town().subset(range(4)): r"images: 6 there, 4 here",
+        town().subset(range(4)): r"images: 6 instead of 4",
         town().subset([1, 0, 2, 3, 4, 5]): r"order: ",
         town(6, (96, 128)): r"fingerprint: ",
         replace(town(), classes=renamed): r"target classes: ",
     }.items():
-        with pytest.raises(ValueError, match=rf"s\.sqlite holds 'noisy' on toytown val .*{what}.*take another store"):
+        with pytest.raises(ValueError, match=rf"s\.sqlite holds 'noisy' on toytown val .*{what}.*use another store"):
             evaluate({"another": noisy()}, dataset, tmp_path / "s.sqlite")
-    with pytest.raises(ValueError, match="scored at: 'original' there, 'model' here"):
+    with pytest.raises(ValueError, match="scored at: 'original' instead of 'model'"):
         evaluate({"another": noisy(short=64)}, town(), tmp_path / "s.sqlite", size="model")
     assert read(tmp_path / "s.sqlite").runs["name"].to_list() == ["noisy"]
 
@@ -826,7 +826,7 @@ def test_real_images(real_data, data):
     models = {"street": noisy(short=96), "voc": noisy("voc", short=96)}
     results = evaluate(models, ds, batch=2)
     for run, model in enumerate(models.values()):
-        np.testing.assert_array_equal(stored(results, run), counted(quick_masks(model, ds), ds))
+        np.testing.assert_array_equal(stored(results, run), counted(fast_masks(model, ds), ds))
     assert {name for name in results.names if own_words(results.select(name))} == {
         "camvid": {"street"}, "voc": {"voc"}, "coco": {"voc"}, "membrane": set()}[data]  # fmt: skip
 

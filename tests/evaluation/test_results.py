@@ -133,14 +133,16 @@ def test_predictions_in_another_vocabulary_are_mapped_after_the_argmax(tmp_path)
     fill(tmp_path / "s.sqlite", "voc", target, pred, own="voc")
     results = Results.open(tmp_path / "s.sqlite")
     assert results.evaluated == ["car", "pedestrian", "bicyclist"]
-    assert results.unnamed == [name for name in CLASS_SETS["street"].names if name not in results.evaluated]
+    assert results.measurements.unnamed == [
+        name for name in CLASS_SETS["street"].names if name not in results.evaluated
+    ]
     confusion = results.confusion("voc")
     assert list(confusion.columns) == ["car", "pedestrian", "bicyclist", "other"]
     assert confusion.to_numpy().tolist() == [[2, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]]  # road and sky are void
     assert results.iou_table()["voc"].tolist() == pytest.approx([2 / 3, 1, 1, 8 / 9])
     assert results.summary()["pixel_accuracy"]["voc"] == pytest.approx(4 / 5)  # the dog is an error
     assert MODELS_AS_TRAINED in results.convention()
-    assert "void because a model has no word for it: sky, building" in results.convention()
+    assert "void because a model lacks the class: sky, building" in results.convention()
     counts = results.counts
     assert set(counts["pred"]) == {"car", "bus", "dog", "person", "motorbike", "background"}  # as they were said
     assert counts.loc[counts["target"] == "void", "pred"].tolist() == ["person"]
@@ -157,7 +159,7 @@ def test_what_one_model_cannot_name_is_void_for_all(tmp_path):
     assert table.loc["car"].tolist() == [1 / 2, 1]
     assert table.loc["mean"].tolist() == [3 / 4, 1]
     alone = results.select("street")
-    assert alone.unnamed == []
+    assert alone.measurements.unnamed == []
     assert alone.iou_table()["street"]["road"] == 1 / 3
     assert MODELS_AS_TRAINED not in alone.convention()
 
@@ -382,12 +384,12 @@ def test_bold_is_what_cannot_be_told_from_the_best(tmp_path):
 def test_who_chose_and_who_trained_is_said(tmp_path):
     path, targets = tmp_path / "s.sqlite", masks(12)
     fill(path, "fair", targets, spoilt(targets), **{"trained on": "toys train 9 ab", "chosen on": "toys val 9 ab"})
-    assert "cannot carry" not in Results.open(path).convention()
+    assert "no claim" not in Results.open(path).convention()
     fill(path, "keen", targets, spoilt(targets), **{"trained on": "toys train 9 ab", "chosen on": "toys test 9 ab"})
     fill(path, "unfair", targets, spoilt(targets), **{"trained on": "toys test 9 ab", "chosen on": None})
     note = Results.open(path).convention()
-    assert "toys test chose the weights of keen: it cannot carry a claim about them" in note
-    assert "toys test trained unfair: it cannot carry a claim about them" in note
+    assert "weights chosen on toys test, which supports no claim about them: keen" in note
+    assert "; trained on toys test, which supports no claim about them: unfair" in note
 
 
 def test_the_same_counts_give_the_same_csv(toys, tmp_path):

@@ -265,7 +265,7 @@ def test_another_measurement_under_the_same_name(tmp_path):
     fill(path, [0])
     with pytest.raises(ValueError, match=r"another measurement of 'model' on toytown test .*weights: 'abc' there, 'd'"):
         fill(path, [1], weights="d")
-    with pytest.raises(ValueError, match=r"\(threads: None there, 2 here\); give this one another name"):
+    with pytest.raises(ValueError, match=r"\(threads: None instead of 2\); give this one another name"):
         fill(path, [1], threads=2)
     with pytest.raises(ValueError, match=r"s\.sqlite holds another measurement"):  # in a shard as well
         fill(path, [1], 0, 2, weights="d")
@@ -278,9 +278,7 @@ def test_another_measurement_under_the_same_name(tmp_path):
 @pytest.mark.parametrize("key", SHARED)
 def test_other_data_or_another_way_of_scoring(tmp_path, key):
     fill(tmp_path / "s.sqlite", [0])
-    with pytest.raises(
-        ValueError, match=rf"holds 'model' on {DATA} that cannot .*\({key}: .* 'x' here\); take another"
-    ):
+    with pytest.raises(ValueError, match=rf"holds 'model' on {DATA} that cannot .*\({key}: .* 'x' here\); use another"):
         fill(tmp_path / "s.sqlite", [0], run=("other", None, DATA), **{key: "x"})
     assert len(read(tmp_path / "s.sqlite").runs) == 1
 

@@ -1,4 +1,4 @@
-"""What a reader looks for first, on counts that were made up."""
+"""Findings of a comparison, on made-up counts."""
 
 import pytest
 from helpers.stores import fill, masks, spoilt
@@ -9,34 +9,35 @@ from seglab.report import findings
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Forty images: two models that are equally good, one that is worse."""
+    """Forty images and three models: two equally good ones, and a worse one."""
     path, targets = tmp_path_factory.mktemp("findings") / "s.sqlite", masks(40)
-    for name, share, seed in ("good", 0.2, 1), ("twin", 0.2, 5), ("poor", 0.6, 2):
-        fill(path, name, targets, spoilt(targets, share, seed=seed), microseconds=2500)
+    for name, fraction, seed in ("good", 0.2, 1), ("twin", 0.2, 5), ("poor", 0.6, 2):
+        fill(path, name, targets, spoilt(targets, fraction, seed=seed), microseconds=2500)
     return Results.open(path)
 
 
-def test_who_can_be_told_apart(results):
+def test_ranking_of_significant_differences(results):
     first, second, third = findings.verdict(results)
     best, other = results.summary().index[:2]
-    assert first == f"{best} is ahead of poor: the interval of each difference leaves out zero."
-    assert second == f"It cannot be told from {other} on these images."
-    assert third == "Of all 3 pairs, 2 can be told apart."
-    assert findings.verdict(results.select("good", "twin"))[0].endswith(f"cannot be told from {other} on these images.")
+    assert first == f"{best} is ahead of poor: the interval of each difference excludes zero."
+    assert second == f"It is not significantly different from {other} on these images."
+    assert third == "Of all 3 pairs, 2 differ significantly."
+    pair = findings.verdict(results.select("good", "twin"))
+    assert pair[0].endswith(f"is not significantly different from {other} on these images.")
     assert findings.verdict(results.select("good")) == ["good alone is no comparison."]
 
 
-def test_one_clip_has_no_order(tmp_path):
+def test_one_clip_supports_no_ranking(tmp_path):
     targets = masks(5)
-    for name, share in ("good", 0.1), ("poor", 0.9):
-        fill(tmp_path / "s.sqlite", name, targets, spoilt(targets, share), groups=["clip"] * 5)
-    said = findings.verdict(Results.open(tmp_path / "s.sqlite"))
-    assert said == ["No order can be claimed: one clip: no interval."]
+    for name, fraction in ("good", 0.1), ("poor", 0.9):
+        fill(tmp_path / "s.sqlite", name, targets, spoilt(targets, fraction), groups=["clip"] * 5)
+    sentences = findings.verdict(Results.open(tmp_path / "s.sqlite"))
+    assert sentences == ["The results support no ranking (one clip: no interval)."]
 
 
-def test_a_sentence_about_everything(results):
-    said = findings.abstract({"toys test": results})
-    assert said == "good, twin and poor, each trained once, judged on toys test (40 images)."
+def test_abstract_names_models_and_data(results):
+    sentence = findings.abstract({"toys test": results})
+    assert sentence == "good, twin and poor, each trained once, evaluated on toys test (40 images)."
 
 
 def test_mistakes_are_those_of_the_confusion_matrix(results):
@@ -44,14 +45,14 @@ def test_mistakes_are_those_of_the_confusion_matrix(results):
     assert table["model"].to_list() == ["good", "good", "twin", "twin", "poor", "poor"]
     confusion = results.confusion("poor")
     worst = table[table["model"] == "poor"].iloc[0]
-    pixels = confusion.loc[worst["target"], worst["called"]]
+    pixels = confusion.loc[worst["target"], worst["predicted"]]
     wrong = confusion.to_numpy().sum() - sum(confusion.loc[c, c] for c in confusion.index)
     assert pixels == max(confusion.loc[t, p] for t in confusion.index for p in confusion.columns if t != p)
     assert worst["of_target"] == pytest.approx(pixels / confusion.loc[worst["target"]].sum())
     assert worst["of_mistakes"] == pytest.approx(pixels / wrong)
 
 
-def test_images_to_look_at(results):
+def test_images_with_extreme_values(results):
     table, each = findings.telling_images(results), results.per_image()
     best = results.summary().index[0]
     own = each[each["model"] == best].set_index("id")["miou"]
@@ -63,7 +64,7 @@ def test_images_to_look_at(results):
     assert table.loc["most disputed", "id"] == (rows.max(axis=1) - rows.min(axis=1)).idxmax()
 
 
-def test_numbers_as_one_writes_them(results):
+def test_readable_numbers(results):
     table = findings.readable(results)
     row = results.summary().loc["poor"]
     assert table.loc["poor", "mIoU"] == f"{row['miou']:.3f}"
@@ -71,7 +72,7 @@ def test_numbers_as_one_writes_them(results):
     assert list(table.loc["poor", ["ms an image", "10⁹ MACs"]]) == ["2", "–"]
 
 
-def test_a_square_of_mistakes_has_room_for_others(results):
+def test_square_confusion_has_a_row_for_other(results):
     table, classes = findings.square(results.confusion("good").assign(other=7))
     assert classes.names[-1] == "other"
     assert table.shape == (12, 12)

@@ -93,7 +93,7 @@ def test_models_and_data_behind_the_names(tmp_path, scenes):
 
 
 def test_where_is_what_the_counts_say(results):
-    with pytest.raises(ValueError, match=r"unknown judged class 'raod'.*road"):
+    with pytest.raises(ValueError, match=r"unknown evaluated class 'raod'.*road"):
         results.where(MODELS[0], "raod")
     table = results.where(MODELS[0], "road", "road")
     counts = results.counts

@@ -1,0 +1,57 @@
+"""The command `seglab report`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option, echo
+
+from seglab._utils.errors import plain_errors
+from seglab.evaluation.command import Classes, LabelMaps, Root
+
+
+def report(
+    plan: Annotated[Path | None, Argument(help="A plan, YAML or JSON, instead of these options.")] = None,
+    models: Annotated[list[str] | None, Option(help="Model, or NAME=MODEL; repeatable; default: all minis.")] = None,
+    data: Annotated[list[str] | None, Option(help="Data set, as toytown:fog; repeatable; default: toytown.")] = None,
+    split: Annotated[str | None, Option(help="Split of all of them; by default test where there is one.")] = None,
+    predictions: LabelMaps = None,
+    root: Root = None,
+    classes: Classes = None,
+    images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
+    title: Annotated[str, Option(help="Title of the page.")] = "",
+    out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
+    check: Annotated[Path | None, Option(metavar="DIR", help="Evaluate this report again and compare.")] = None,
+) -> None:
+    """Compare models, and write a page that can be reproduced. After an interruption, the same command continues.
+
+    Without arguments: all minis on Toytown, in clear and in bad weather.
+    """
+    from seglab.report import build
+    from seglab.report.check import check as check_report
+    from seglab.report.plan import default_plan, limited, plan_from, read_plan
+
+    with plain_errors():
+        if check:
+            differences = check_report(check)
+            for line in differences:
+                echo(line)
+            if differences:
+                raise ValueError(f"{len(differences)} values in {check} differ on this machine")
+            echo(f"every value in {check} is the same on this machine")
+            return
+        if plan:
+            chosen = read_plan(plan)
+        elif models or data or predictions:
+            common = {"split": split, "root": str(root) if root else None}
+            selections = [common | {"name": name, "classes": classes if name == "folder" else None}
+                          for name in data or ["toytown"]]  # fmt: skip
+            models = models or ([] if predictions else list(default_plan().models))
+            values = {"models": models, "predictions": predictions, "data": selections, "classes": classes}
+            chosen = plan_from(values, "the command")
+        else:
+            chosen = default_plan()
+        if images is not None:
+            chosen = limited(chosen, images)
+        page = build.write(replace(chosen, title=title) if title else chosen, out)
+        echo(f"the report is in {page}")
