@@ -50,7 +50,7 @@ def check(answer: Any, *properties: Property) -> Verdict:
         if result is ...:
             raise NotYet
         if result is None:
-            raise ValueError("nothing comes back; is there a return?")
+            raise ValueError("the answer is None; is there a return?")
         return result
 
     for hint_of in properties:

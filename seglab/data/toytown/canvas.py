@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class RandomBits:
-    """Random numbers from raw PCG64 integers; methods are named as in Python's `random`. The key is the seed."""
+    """Random numbers from raw PCG64 integers. The key is the seed; methods are named as in Python's `random`."""
 
     def __init__(self, *key: int) -> None:
         self._generator = np.random.PCG64(list(key))
@@ -29,6 +29,7 @@ class RandomBits:
         return (int(self._generator.random_raw()) >> 11) * 2.0**-53
 
     def uniform(self, low: float, high: float) -> float:
+        """A number in [low, high)."""
         return low + (high - low) * self.random()
 
     def randint(self, low: int, high: int) -> int:
@@ -36,9 +37,11 @@ class RandomBits:
         return low + int(self._generator.random_raw()) % (high - low + 1)
 
     def chance(self, probability: float) -> bool:
+        """True with this probability."""
         return self.random() < probability
 
     def choice(self, options: Sequence[T]) -> T:
+        """One of the options, all equally likely."""
         return options[int(self._generator.random_raw()) % len(options)]
 
     def bytes(self, *shape: int) -> NDArray[np.uint8]:

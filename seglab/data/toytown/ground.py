@@ -1,7 +1,4 @@
-"""The ground of Toytown: road and pavements with their texture, markings, and the shadow of the houses.
-
-For each pixel, its position on the ground is computed, and from the position what is there.
-"""
+"""The ground of Toytown: the position of each pixel on the ground decides between road, pavement, marking, shadow."""
 
 import numpy as np
 

@@ -1,7 +1,6 @@
 """The houses of Toytown: one row on each side of the street, with shops, gardens and fences.
 
-All fronts of one side are painted at once. For each pixel, its position on the wall is computed, and from the position
-what is there: wall, window, awning, doorway.
+All fronts of one side are painted at once: a pixel's position decides between wall, window, awning and doorway.
 """
 
 from typing import NamedTuple
