@@ -1,8 +1,10 @@
-"""Training: losses, recipe, batches, loop, and the run on disk.
+"""Training: losses, recipe, steps, loop, and the run on disk.
 
 losses   cross-entropy, focal, Dice, Lovász
-recipe   `Recipe`: everything that decides a training
+recipe   `Recipe`: everything that decides a training besides the model and the data
 batches  order and random numbers of the training images
-runs     checkpoints, history and the state from which a run resumes
+steps    the steps of one epoch: augmentation, criterion, optimizer
+runs     checkpoints, history and the state from which a run continues
 loop     `fit`
+command  `seglab train`
 """

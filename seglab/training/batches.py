@@ -1,12 +1,10 @@
 """Batches to train on: which images, in which order, with which random numbers.
 
-The order follows from the seed and the epoch, and what happens to an image from the seed, the epoch and the image. So
-an interrupted training goes on with the same numbers, and it makes no difference by how many processes images are
-loaded, nor to how many a batch is dealt.
+The order follows from the seed and the epoch; the augmentation of an image from the seed, the epoch and the image. So
+neither an interruption nor the number of processes that load images or train changes the images of a step.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,25 +14,23 @@ from torch.utils.data import DataLoader, Dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.transforms import Joint
 
-KEPT = 4_000_000_000  # bytes of images and targets that may stay in memory
+CACHE_BYTES = 4_000_000_000  # data sets with fewer bytes of images and targets stay in memory
 
 
 def seed_of(*numbers: int) -> int:
-    """One seed out of several numbers ≥ 0, the same everywhere."""
+    """One seed from several numbers ≥ 0, the same on every machine."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 class Pairs(Dataset[tuple[Tensor, Tensor]]):
-    """Image uint8 (3,h,w) and target uint8 (h,w), transformed; what was read stays in memory where that is asked for.
+    """Transformed pairs: image uint8 (3,h,w) and target uint8 (h,w). With `keep`, what is read stays in memory.
 
-    Attributes:
-        seed: the random numbers for an image follow from this and its index; nobody else's are used up.
+    The random numbers of a pair follow from `seed` and its index; the global generator is not advanced.
     """
 
     def __init__(self, dataset: SegmentationDataset, transform: Joint, keep: bool = False) -> None:
-        self.dataset, self.transform, self.keep = dataset, transform, keep
-        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
-        self.seed = 0
+        self.dataset, self.transform, self.keep, self.seed = dataset, transform, keep, 0
+        self.cache: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -46,48 +42,41 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
             return self.transform(image, target)
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """As the data set has them."""
-        if index in self.kept:
-            return self.kept[index]
+        """The pair before the transform."""
+        if index in self.cache:
+            return self.cache[index]
         sample = self.dataset[index]
         if self.keep:
-            self.kept[index] = sample.image, sample.target
+            self.cache[index] = sample.image, sample.target
         return sample.image, sample.target
 
 
 class Batches:
-    """The batches of each epoch; every process gets its share of them.
+    """The batches of each epoch, of which each process gets its part.
 
     Args:
-        batch: images a step, in each process.
-        rank: which of the `world` processes this is.
-        workers: processes that load images; with 0 this one does and keeps them in memory, as far as they fit.
+        batch: images per step, in each process.
+        rank: index of this process among `world` processes.
+        workers: processes that load images; with 0 this process loads them, and keeps up to 4 GB in memory.
     """
 
     def __init__(
-        self,
-        dataset: SegmentationDataset,
-        transform: Joint,
-        batch: int,
-        seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        self, dataset: SegmentationDataset, transform: Joint, batch: int, seed: int = 0, rank: int = 0, world: int = 1,
         workers: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.batch, self.seed, self.rank, self.world, self.workers = batch, seed, rank, world, workers
         num_bytes = 4 * dataset[0].target.numel() * len(dataset)
-        self.pairs = Pairs(dataset, transform, keep=workers == 0 and num_bytes < KEPT)
+        self.pairs = Pairs(dataset, transform, keep=workers == 0 and num_bytes < CACHE_BYTES)
 
     def __len__(self) -> int:
-        """Steps an epoch; what does not fill a batch in every process waits for another epoch."""
+        """Steps per epoch; images that do not fill a batch in every process are left out of the epoch."""
         return len(self.pairs) // (self.batch * self.world)
 
     def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images uint8 (B,3,h,w) and targets uint8 (B,h,w); seeds this process for what else is random in an epoch."""
+        """Images uint8 (B,3,h,w) and targets uint8 (B,h,w); seeds the global generator, for dropout."""
         torch.manual_seed(seed_of(self.seed, epoch, self.rank))
         self.pairs.seed = seed_of(self.seed, epoch)
         rng = torch.Generator().manual_seed(self.pairs.seed)
         order = torch.randperm(len(self.pairs), generator=rng)[: len(self) * self.world * self.batch]
         mine = order.view(len(self), self.world, self.batch)[:, self.rank].tolist()
-        loader: DataLoader[Any] = DataLoader(self.pairs, batch_sampler=mine, num_workers=self.workers, generator=rng)
-        yield from loader
+        yield from DataLoader(self.pairs, batch_sampler=mine, num_workers=self.workers, generator=rng)

@@ -1,0 +1,115 @@
+"""The steps of one epoch, and what they need: state, optimizer, augmentation, criterion."""
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+
+from seglab.data.transforms import normalize, train_transform
+from seglab.models.adapters import SegModel
+from seglab.models.spec import Criterion
+from seglab.training.batches import Batches, Pairs
+from seglab.training.losses import class_weights, criterion
+from seglab.training.recipe import Recipe, learning_rate
+
+
+class State:
+    """What changes during a training, besides the history: weights, optimizer, averaged weights."""
+
+    def __init__(self, model: SegModel, recipe: Recipe) -> None:
+        self.model, self.optimizer = model, make_optimizer(model, recipe)
+        average = get_ema_multi_avg_fn(recipe.ema)
+        self.averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True) if recipe.ema else None
+
+    @property
+    def kept(self) -> SegModel:
+        """The model that is validated and saved: the averaged one where there is one."""
+        return self.model if self.averaged is None else cast(SegModel, self.averaged.module)
+
+    def dump(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in vars(self).items() if part is not None}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        for name, part in vars(self).items():
+            if part is not None:
+                part.load_state_dict(saved[name])
+
+
+def make_optimizer(model: SegModel, recipe: Recipe) -> torch.optim.Optimizer:
+    """Biases and the scales of norms have no weight decay, because they do not make a model more complex."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=0.9)  # fused=True fails once frozen weights are released
+    return torch.optim.AdamW(groups, lr=0.0, fused=True)
+
+
+def augment(image: Tensor, target: Tensor, recipe: Recipe, favour: list[int]) -> tuple[Tensor, Tensor]:
+    """`train_transform` of a recipe, with the scale relative to the one at which the image just covers the crop."""
+    cover = max(recipe.size[0] / image.shape[1], recipe.size[1] / image.shape[2])
+    scale = recipe.scale[0] * cover, recipe.scale[1] * cover
+    return train_transform(recipe.size, scale, recipe.flip, recipe.jitter, favour=favour)(image, target)
+
+
+def make_criterion(recipe: Recipe, pairs: Pairs, device: torch.device, progress: bool) -> Criterion:
+    """The loss of a recipe, with class weights from the pixels of the training data where it asks for them."""
+    if recipe.weights == "none":
+        return criterion(recipe.loss)
+    indices = tqdm(range(len(pairs)), desc="counting classes", unit="image", disable=not progress)
+    counts = np.stack([np.bincount(pairs.read(i)[1].numpy().ravel(), minlength=256) for i in indices])
+    weights = class_weights(counts[:, : len(pairs.dataset.classes)], recipe.weights) ** 0.5
+    return criterion(recipe.loss, weights.to(device))
+
+
+class LossModule(nn.Module):
+    """A model's loss as a forward pass: several processes synchronise their gradients only in one."""
+
+    def __init__(self, model: SegModel, loss: Criterion, precision: str) -> None:
+        super().__init__()
+        self.model, self.loss, self.precision = model, loss, precision
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self.model.loss(images, targets, self.loss)
+
+
+def train_epoch(
+    state: State, loss: nn.Module, batches: Batches, recipe: Recipe, epoch: int, accelerator: Accelerator, bar: tqdm
+) -> tuple[float, float]:
+    """A step of the optimizer for each batch of an epoch; returns the mean loss and the last learning rate.
+
+    Raises:
+        ValueError: the mean loss is NaN or infinite.
+    """
+    model = state.model.train()
+    if epoch < recipe.freeze:
+        model.backbone.eval()  # BatchNorm's running averages are frozen, too
+    losses = []
+    for i, (images, targets) in enumerate(batches.of(epoch)):
+        lr = learning_rate(model, recipe, (epoch * len(batches) + i + 0.5) / (recipe.epochs * len(batches)))
+        for group in state.optimizer.param_groups:
+            group["lr"] = lr
+        images = normalize(images.to(accelerator.device, memory_format=torch.channels_last))
+        value = loss(images, targets.to(accelerator.device))
+        state.optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(value)
+        if recipe.clip:
+            accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
+        state.optimizer.step()
+        if state.averaged:
+            state.averaged.update_parameters(model)
+        losses.append(value.detach())
+        bar.update()
+    broadcast(list(state.kept.buffers()))  # BatchNorm's running averages: each process has averaged other images
+    mean = accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+    if not math.isfinite(mean):
+        highest = learning_rate(model, recipe, recipe.warmup)
+        raise ValueError(f"the loss is {mean} in epoch {epoch + 1}; try a lower learning rate than {highest}")
+    return mean, lr

@@ -1,0 +1,59 @@
+"""The images, order and random numbers of training batches."""
+
+import pickle
+from functools import partial
+
+import torch
+from helpers.tiny_training import SIZE, TINY, equal, run, small, town
+from torch.utils.data import default_collate
+
+from seglab import load_dataset
+from seglab.training.batches import Batches, Pairs
+from seglab.training.recipe import Recipe
+from seglab.training.steps import augment
+
+
+def test_loading_processes_change_nothing():
+    assert equal(run()[0], run(workers=2)[0])
+    pickle.loads(pickle.dumps(Batches(town(), partial(augment, recipe=TINY, favour=[]), 2).pairs))
+
+
+def test_dropout_is_as_random_with_loading_processes():
+    """Its random numbers come from the generator that a loader would advance."""
+
+    def model():
+        plain = small()
+        plain.net.classifier = torch.nn.Sequential(torch.nn.Dropout2d(0.5), plain.net.classifier)
+        return plain
+
+    assert equal(run(model=model())[0], run(model=model(), workers=1)[0])
+
+
+def test_a_cached_sample_stays_as_it_was():
+    transform = partial(augment, recipe=Recipe(size=SIZE, scale=(1.0, 1.0)), favour=[1])  # nearly the identity
+    pairs = Pairs(town(), transform, keep=True)
+    for _ in range(2):
+        batch, _targets = default_collate([pairs[i] for i in range(8)])
+        batch.zero_()
+    fresh = load_dataset("toytown", "train", size=SIZE)
+    for i in range(8):
+        assert torch.equal(pairs.read(i)[0], fresh[i].image)
+        assert torch.equal(pairs.read(i)[1], fresh[i].target)
+
+
+def test_order_crops_and_processes():
+    """Each image once an epoch, in another order and with another crop in the next; processes share the batches."""
+
+    def batches(**options):
+        return Batches(town(), partial(augment, recipe=TINY, favour=[]), **options)
+
+    whole = batches(batch=4)
+    first, second = (torch.cat([images for images, _ in whole.of(epoch)]) for epoch in (0, 1))
+    assert first.shape == (8, 3, 32, 48)
+    assert len({image.sum().item() for image in first} | {image.sum().item() for image in second}) == 16
+    halves = [batches(batch=2, rank=rank, world=2) for rank in (0, 1)]
+    for together, *apart in zip(whole.of(0), *(half.of(0) for half in halves), strict=True):
+        assert torch.equal(together[0], torch.cat([images for images, _ in apart]))
+        assert torch.equal(together[1], torch.cat([targets for _, targets in apart]))
+    assert len(batches(batch=3)) == 2  # two images are left out
+    assert len(batches(batch=3, world=2)) == 1
