@@ -14,10 +14,10 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
 
 
-def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """The entries in which two identities differ, as `"seed: 0 there, 1 here"`; empty where they are equal."""
-    keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
-    return "; ".join(f"{key}: {there.get(key)!r} there, {here.get(key)!r} here" for key in keys)
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """The entries in which two mappings differ, as `"seed: 0 instead of 1"`; empty where they are equal."""
+    keys = [key for key in {**found, **expected} if found.get(key) != expected.get(key)]
+    return "; ".join(f"{key}: {found.get(key)!r} instead of {expected.get(key)!r}" for key in keys)
 
 
 @contextmanager

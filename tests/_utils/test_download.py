@@ -1,4 +1,4 @@
-"""Downloads over bad connections, and archives that want out of their folder."""
+"""Downloads over unreliable connections, and archives with unsafe paths."""
 
 import hashlib
 import io
@@ -33,11 +33,8 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# ---- fetch -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("hash", [SHA256, MD5, None])
-def test_a_file_arrives_once(server, tmp_path, hash):
+def test_a_file_is_downloaded_once(server, tmp_path, hash):
     url = server.url("/a.bin", whole(BODY))
     path = tmp_path / "new" / "a.bin"
     assert fetch(url, path, hash) == path and path.read_bytes() == BODY
@@ -45,7 +42,7 @@ def test_a_file_arrives_once(server, tmp_path, hash):
     assert server.ranges["/a.bin"] == [None] and leftovers(path.parent) == ["a.bin"]
 
 
-def test_a_broken_connection_is_resumed_where_it_broke(server, tmp_path):
+def test_a_broken_connection_is_resumed(server, tmp_path):
     url = server.url("/a.bin", ranged(BODY, [150_000, 100_000, None]))
     fetch(url, tmp_path / "a.bin", SHA256)
     assert (tmp_path / "a.bin").read_bytes() == BODY
@@ -60,13 +57,13 @@ def test_a_killed_download_is_resumed_later(server, tmp_path):
     assert (tmp_path / "a.bin").read_bytes() == BODY and server.ranges["/a.bin"] == ["bytes=123456-"]
 
 
-def test_a_server_without_ranges_starts_over(server, tmp_path):
+def test_without_ranges_the_download_starts_over(server, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(b"x" * 1000)
     fetch(server.url("/a.bin", whole(BODY)), tmp_path / "a.bin", SHA256)
     assert (tmp_path / "a.bin").read_bytes() == BODY
 
 
-def test_a_server_that_resumes_elsewhere_starts_over(server, tmp_path):
+def test_a_resume_at_another_byte_starts_over(server, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(BODY[:1000])
     fetch(server.url("/a.bin", ranged(BODY, [None], first_byte=0)), tmp_path / "a.bin", SHA256)
     assert (tmp_path / "a.bin").read_bytes() == BODY
@@ -89,24 +86,24 @@ def test_chunks_that_break_off_are_noticed_without_a_length(server, tmp_path):
     assert (tmp_path / "a.zip").read_bytes() == BODY
 
 
-def test_a_busy_server_is_asked_again(server, tmp_path):
+def test_a_busy_server_is_tried_again(server, tmp_path):
     fetch(server.url("/a.bin", in_turn(status(503), status(429), whole(BODY))), tmp_path / "a.bin", SHA256)
     assert (tmp_path / "a.bin").read_bytes() == BODY and len(server.ranges["/a.bin"]) == 3
 
 
-def test_many_breaks_are_survived_as_long_as_bytes_arrive(server, tmp_path):
+def test_any_number_of_breaks_is_resumed_while_bytes_arrive(server, tmp_path):
     fetch(server.url("/a.bin", ranged(BODY, [70_000])), tmp_path / "a.bin", SHA256, retries=1)
     assert (tmp_path / "a.bin").read_bytes() == BODY and len(server.ranges["/a.bin"]) > 4
 
 
-def test_patience_ends_when_nothing_arrives(server, tmp_path):
+def test_retries_end_when_no_bytes_arrive(server, tmp_path):
     url = server.url("/a.bin", in_turn(ranged(BODY, [150_000]), status(503)))
     with pytest.raises(ValueError, match="the server replied 503"):
         fetch(url, tmp_path / "a.bin", SHA256, retries=2)
     assert len(server.ranges["/a.bin"]) == 4 and leftovers(tmp_path) == ["a.bin.part"]
 
 
-def test_not_found_says_what_to_do(server, tmp_path):
+def test_the_error_about_a_missing_file_has_a_remedy(server, tmp_path):
     with pytest.raises(ValueError, match="404") as caught:
         fetch(f"{server.base}/a.bin", tmp_path / "a.bin", SHA256, num_bytes=815_585_330)
     for words in ("a.bin (816 MB)", server.base, f"put it at {tmp_path / 'a.bin'}", "'toytown' needs no download"):
@@ -114,7 +111,7 @@ def test_not_found_says_what_to_do(server, tmp_path):
     assert len(server.ranges["/a.bin"]) == 1 and leftovers(tmp_path) == []
 
 
-def test_no_network_says_what_to_do(tmp_path, monkeypatch):
+def test_the_error_without_a_network_has_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -123,13 +120,13 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch):
             fetch(url, tmp_path / "a.bin", retries=1)
 
 
-def test_garbage_is_not_kept(server, tmp_path):
+def test_a_file_with_another_hash_is_deleted(server, tmp_path):
     url = server.url("/a.bin", whole(b"<html>please log in</html>"))
     with pytest.raises(ValueError, match=r"not the expected file \(sha256:.*login page.*put the right file at"):
         fetch(url, tmp_path / "a.bin", SHA256)
     assert leftovers(tmp_path) == []
     server.routes["/a.bin"] = whole(BODY)
-    fetch(url, tmp_path / "a.bin", SHA256)  # and the next attempt starts afresh
+    fetch(url, tmp_path / "a.bin", SHA256)  # the next attempt starts from the beginning
 
 
 def test_a_file_put_there_by_hand_needs_no_network(tmp_path):
@@ -148,13 +145,10 @@ def test_compression_on_the_wire_is_declined(server, tmp_path):
     assert accepted == ["identity"]
 
 
-def test_progress_shows_where_a_resumed_file_began(server, tmp_path, capsys):
+def test_the_progress_of_a_resumed_file_includes_its_first_part(server, tmp_path, capsys):
     (tmp_path / "a.bin.part").write_bytes(BODY[:200_000])
     fetch(server.url("/a.bin", ranged(BODY, [None])), tmp_path / "a.bin", progress=True)
     assert "a.bin: 100%" in capsys.readouterr().err
-
-
-# ---- unpack ------------------------------------------------------------------------------------------------
 
 
 def make_zip(path: Path, files: dict[str, bytes], links: dict[str, str] | None = None) -> Path:
@@ -236,7 +230,7 @@ def test_damaged_archives_leave_nothing(tmp_path):
     assert leftovers(tmp_path / "out") == []
 
 
-def test_what_is_no_archive_says_so(tmp_path):
+def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"<html>")
     with pytest.raises(ValueError, match="neither a zip nor a tar archive"):
         unpack_quietly(tmp_path / "a.zip", tmp_path / "here")

@@ -14,8 +14,8 @@ def test_an_unknown_name_suggests_a_similar_one():
 
 
 def test_only_differing_entries_are_listed():
-    assert differences({"seed": 0, "epochs": 5}, {"seed": 1, "epochs": 5}) == "seed: 0 there, 1 here"
-    assert differences({"seed": 0}, {"seed": 0, "lr": 1}) == "lr: None there, 1 here"
+    assert differences({"seed": 0, "epochs": 5}, {"seed": 1, "epochs": 5}) == "seed: 0 instead of 1"
+    assert differences({"seed": 0}, {"seed": 0, "lr": 1}) == "lr: None instead of 1"
     assert differences({"seed": 0}, {"seed": 0}) == ""
 
 

@@ -1,4 +1,4 @@
-"""What every data set can do: check itself, be identified, be pickled."""
+"""Every data set: check, fingerprint, pickling."""
 
 import hashlib
 import pickle

@@ -10,7 +10,7 @@ from seglab.data.palette import SAFE_11, SAFE_21, VISIONS, min_distance, simulat
 @pytest.mark.parametrize("vision", VISIONS)
 @pytest.mark.parametrize(("palette", "least"), [(SAFE_11, 19), (SAFE_21, 11)])
 def test_safe_palettes_are_distinct_in_every_vision(palette, least, vision):
-    """CIEDE2000; about 10 is seen at a glance. The official VOC palette falls to below 3."""
+    """CIEDE2000; 10 is clear at a glance. The official VOC palette falls to below 3."""
     assert min_distance(palette, vision) > least
     assert min(min_distance(CLASS_SETS["voc"].colors, v) for v in VISIONS) < 3
 

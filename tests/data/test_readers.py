@@ -63,8 +63,8 @@ def test_binary_masks_saved_as_0_255(tmp_path):
     write_image(tmp_path / "masks" / "a.png", [[0, 0, 0, 255, 255, 255]] * 4)
     with pytest.raises(ValueError, match=r"a\.png: a binary mask saved as 0/255"):
         load_dataset("folder", root=tmp_path, classes=BINARY)[0]
-    told = load_dataset("folder", root=tmp_path, classes=BINARY, labels={0: 0, 255: 1})
-    assert told[0].target[0].tolist() == [0, 0, 0, 1, 1, 1]
+    translated = load_dataset("folder", root=tmp_path, classes=BINARY, labels={0: 0, 255: 1})
+    assert translated[0].target[0].tolist() == [0, 0, 0, 1, 1, 1]
     many_classes = load_dataset("folder", root=tmp_path, classes="voc")
     with pytest.raises(ValueError, match="all masks of 'folder' hold nothing but 0 and 255"):
         many_classes.check(progress=False)

@@ -1,4 +1,4 @@
-"""Image and mask move together, labels are never invented, and what lies outside is void."""
+"""Image and mask are transformed together, no new labels appear, and padding is void."""
 
 import pytest
 import torch
@@ -24,13 +24,13 @@ def test_without_randomness_nothing_changes():
         assert torch.equal(new_image, image) and torch.equal(new_target, target)
 
 
-def test_plain_tensors_come_out():
+def test_the_results_are_plain_tensors():
     image, target = train_transform((8, 8))(*pair())
     assert type(image) is Tensor and type(target) is Tensor
     assert image.dtype == target.dtype == torch.uint8 and image.shape == (3, 8, 8) and target.shape == (8, 8)
 
 
-def test_a_mirror_image_is_one_in_both():
+def test_image_and_mask_are_flipped_together():
     image, target = pair()
     new_image, new_target = train_transform((12, 20), (1, 1), flip=1, jitter=0)(image, target)
     assert torch.equal(new_image, image.flip(-1)) and torch.equal(new_target, target.flip(-1))
@@ -42,7 +42,7 @@ def test_doubling_repeats_each_label():
     assert new_target.tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 255, 255], [2, 2, 255, 255]]
 
 
-def test_shrinking_takes_the_label_under_the_centre():
+def test_downsampling_takes_the_label_at_the_centre():
     target = torch.arange(8, dtype=torch.uint8).repeat(4, 1)  # columns 0…7
     image = torch.zeros(3, 4, 8, dtype=torch.uint8)
     # The new pixels cover columns 0–3 and 4–7; their centres are 2.0 and 6.0. Plain nearest would give 0 and 4.
@@ -71,19 +71,19 @@ def test_image_and_mask_stay_aligned(block, size, scale, seed):
     torch.manual_seed(seed)
     cells = torch.randint(2, (40 // block + 1, 60 // block + 1), dtype=torch.uint8)
     target = cells.repeat_interleave(block, 0).repeat_interleave(block, 1)[:40, :60]
-    image = torch.stack([255 * target, 255 - 255 * target, torch.zeros_like(target)])  # red says what the mask says
+    image = torch.stack([255 * target, 255 - 255 * target, torch.zeros_like(target)])  # red equals the mask
     new_image, new_target = train_transform(size, scale, jitter=0)(image, target)
     red, green, blue = new_image
     assert torch.equal(new_target == 255, blue == PADDING[2])
     assert (new_target[(red == 255) & (green == 0)] == 1).all()
     assert (new_target[(red == 0) & (green == 255)] == 0).all()
     assert set(new_target.unique().tolist()) <= {0, 1, 255}
-    if block * scale[0] > 8 and min(size) > 20:  # and enough pixels were pure for this to mean something
+    if block * scale[0] > 8 and min(size) > 20:  # enough pixels have a pure colour for these checks
         pure = (red == 255) | (red == 0)
         assert pure.sum() > 0.3 * (new_target != 255).sum()
 
 
-def test_randomness_is_torch_s_own():
+def test_random_numbers_come_from_torch():
     transform = train_transform((10, 10))
     torch.manual_seed(7)
     first, second = transform(*pair()), transform(*pair())
@@ -93,7 +93,7 @@ def test_randomness_is_torch_s_own():
     assert not torch.equal(first[0], second[0])
 
 
-def test_all_places_of_a_crop_occur():
+def test_all_positions_of_a_crop_occur():
     torch.manual_seed(0)
     target = torch.arange(9, dtype=torch.uint8).reshape(3, 3)
     transform = train_transform((1, 1), (1, 1), 0, 0)
@@ -101,7 +101,7 @@ def test_all_places_of_a_crop_occur():
     assert seen == set(range(9))
 
 
-def share_with_class_5(favour: tuple[int, ...]) -> float:
+def fraction_with_class_5(favour: tuple[int, ...]) -> float:
     torch.manual_seed(0)
     target = torch.zeros(64, 64, dtype=torch.uint8)
     target[2, 60] = 5
@@ -110,10 +110,10 @@ def share_with_class_5(favour: tuple[int, ...]) -> float:
     return sum(bool((transform(image, target)[1] == 5).any()) for _ in range(200)) / 200
 
 
-def test_favoured_classes_are_in_every_second_crop():
-    assert share_with_class_5(()) < 0.1
-    assert 0.4 < share_with_class_5((5,)) < 0.65
-    assert share_with_class_5((9,)) < 0.1  # a class that the image does not have changes nothing
+def test_favoured_classes_are_in_half_of_the_crops():
+    assert fraction_with_class_5(()) < 0.1
+    assert 0.4 < fraction_with_class_5((5,)) < 0.65
+    assert fraction_with_class_5((9,)) < 0.1  # a class that the image does not have changes nothing
 
 
 def test_image_and_target_must_have_one_size():
@@ -128,7 +128,7 @@ def test_normalize_by_hand():
     assert normalize(image, (0, 0, 0), (1, 1, 1)).flatten().tolist() == pytest.approx([0, 1, 0.2])
 
 
-def test_normalize_refuses_what_is_no_uint8_image():
+def test_normalize_refuses_other_types_and_shapes():
     for wrong in (torch.zeros(3, 4, 4), torch.zeros(4, 4, 3, dtype=torch.uint8)):
         with pytest.raises(ValueError, match="expects uint8 images"):
             normalize(wrong)
@@ -144,5 +144,5 @@ def test_a_batch_has_one_size():
         to_batch([])
 
 
-def test_a_transform_can_be_read():
+def test_the_repr_lists_the_steps():
     assert "RandomScale" in repr(train_transform((8, 8))) and isinstance(RandomCrop((8, 8)), torch.nn.Module)

@@ -26,7 +26,7 @@ def test_other_classes_of_ade20k_are_background_in_voc():
     named = dict(into.table().itertuples(index=False))
     assert named["wall"] == "background"
     assert named["airplane"] == "aeroplane"
-    assert named["animal"] == "–"  # a cat? a cow? nobody can say
+    assert named["animal"] == "–"  # it may be any of the animals of VOC
 
 
 @pytest.mark.parametrize("a", CLASS_SETS)

@@ -1,4 +1,4 @@
-"""The store keeps what was counted, whoever is killed, and refuses what cannot stand beside it."""
+"""The store: it survives killed processes, merges shards, and rejects measurements that cannot be compared."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ RUN = ("model", 0, DATA)
 
 
 def row(image):
-    """What `Store.add` takes: other counts for each image."""
+    """Arguments of `Store.add`, with other counts for each image."""
     counts = [(0, 0, 10 + image), (0, 1, image + 1), (255, 3, 5)]
     return image, (f"scene {image}", f"drive {image // 2}", 100 + image), counts, [("boundary", 0, image, 2, 3)]
 
@@ -40,9 +40,9 @@ def same(one, other):
 
 
 def started(script, path, rank, world, **options):
-    """A second process, which is told where to write, as which of how many, and what."""
-    told = json.dumps([str(path), rank, world, RUN, IDENTITY])
-    return subprocess.Popen([sys.executable, "-c", script, told], **options)
+    """Another process that writes to a store: its path, rank, number of processes, run and identity."""
+    arguments = json.dumps([str(path), rank, world, RUN, IDENTITY])
+    return subprocess.Popen([sys.executable, "-c", script, arguments], **options)
 
 
 # --- what it holds ------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_the_schema(tmp_path):
 
 
 def test_missing_numbers_stay_missing(tmp_path):
-    """Nobody timed what another program predicted, and a run may have no image yet."""
+    """Label maps of another program have no time, and a run may have no image yet."""
     fill(tmp_path / "s.sqlite", [])
     assert len(read(tmp_path / "s.sqlite").counts) == 0
     with Store(tmp_path / "s.sqlite") as store:
@@ -103,7 +103,7 @@ def test_more_rows_than_are_read_at_once(tmp_path):
 # --- one transaction an image ---------------------------------------------------------------------------------------
 
 
-def test_an_image_is_kept_whole_or_not_at_all(tmp_path):
+def test_an_image_is_written_completely_or_not_at_all(tmp_path):
     fill(tmp_path / "s.sqlite", [0])
 
     def breaking():
@@ -137,8 +137,8 @@ store.add(number, 1, ("scene 1", "drive 0", 101), rows(), [])
 
 
 @pytest.mark.parametrize("world", [1, 2])
-def test_killed_amid_an_image(tmp_path, world):
-    """What was finished is there, what was not is not, and the next start goes on."""
+def test_killed_during_an_image(tmp_path, world):
+    """The finished image is in the store, the unfinished one is not, and the next call continues."""
     path = tmp_path / "s.sqlite"
     process = started(KILLED, path, world - 1, world)
     assert process.wait() == -signal.SIGKILL
@@ -205,7 +205,7 @@ for first in range(0, 18, 3):
 
 @pytest.mark.parametrize("world", [1, 4])
 def test_four_processes_at_once(tmp_path, world):
-    """On one file, which they open and close all the time; or on a file each, which the others read meanwhile."""
+    """They open and close one file in turns, or write one file each and read the others."""
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [started(TOGETHER, tmp_path / "s.sqlite", r % world, world, **options) for r in range(4)]
     for process in processes:
@@ -224,7 +224,7 @@ def test_four_processes_at_once(tmp_path, world):
 @settings(max_examples=10)
 @given(st.lists(st.sets(st.integers(0, 2), min_size=1), min_size=1, max_size=6), st.booleans())
 def test_shards_are_one_store(tmp_path_factory, owners, turned):
-    """However the images were dealt, and if several did one; also if their files number the runs differently."""
+    """For each split of the images, also with overlaps, and with other run numbers in each file."""
     folder = tmp_path_factory.mktemp("shards")
     runs = {("model", 0, DATA): 0, ("model", 1, DATA): 1, ("other", None, DATA): 2}  # each leaves out another image
     for run, without in runs.items():
@@ -237,7 +237,7 @@ def test_shards_are_one_store(tmp_path_factory, owners, turned):
     same(read(folder / "s.sqlite"), read(folder / "whole.sqlite"))
 
 
-def test_other_layouts_of_processes_go_on(tmp_path):
+def test_other_numbers_of_processes_continue(tmp_path):
     path = tmp_path / "s.sqlite"
     fill(path, [0, 1])
     fill(path, [1, 2], 0, 2)
@@ -263,7 +263,9 @@ def test_only_its_own_shards(tmp_path):
 def test_another_measurement_under_the_same_name(tmp_path):
     path = tmp_path / "s.sqlite"
     fill(path, [0])
-    with pytest.raises(ValueError, match=r"another measurement of 'model' on toytown test .*weights: 'abc' there, 'd'"):
+    with pytest.raises(
+        ValueError, match=r"another measurement of 'model' on toytown test .*weights: 'abc' instead of 'd'"
+    ):
         fill(path, [1], weights="d")
     with pytest.raises(ValueError, match=r"\(threads: None instead of 2\); give this one another name"):
         fill(path, [1], threads=2)
@@ -278,18 +280,20 @@ def test_another_measurement_under_the_same_name(tmp_path):
 @pytest.mark.parametrize("key", SHARED)
 def test_other_data_or_another_way_of_scoring(tmp_path, key):
     fill(tmp_path / "s.sqlite", [0])
-    with pytest.raises(ValueError, match=rf"holds 'model' on {DATA} that cannot .*\({key}: .* 'x' here\); use another"):
+    with pytest.raises(
+        ValueError, match=rf"holds 'model' on {DATA} that cannot .*\({key}: .* instead of 'x'\); use another"
+    ):
         fill(tmp_path / "s.sqlite", [0], run=("other", None, DATA), **{key: "x"})
     assert len(read(tmp_path / "s.sqlite").runs) == 1
 
 
 def test_shards_that_were_measured_differently(tmp_path):
-    """On two machines that could not see each other's files while they worked."""
+    """On two machines without a common disk."""
     fill(tmp_path / "s.sqlite", [0], 0, 2)
     fill(tmp_path / "elsewhere" / "s.sqlite", [1], 1, 2, threads=8)
     (tmp_path / "elsewhere" / "s.2of2.sqlite").rename(tmp_path / "s.2of2.sqlite")
     with pytest.raises(
-        ValueError, match=r"s\.1of2\.sqlite and .*s\.2of2\.sqlite hold different .*threads: None there, 8"
+        ValueError, match=r"s\.1of2\.sqlite and .*s\.2of2\.sqlite hold different .*threads: None instead of 8"
     ):
         read(tmp_path / "s.sqlite")
 
@@ -299,12 +303,12 @@ def opened(path):
         pass
 
 
-def asked(path):
+def queried(path):
     with Store(path.with_name("s.sqlite"), 1, 3) as store:
         store.done(*RUN)
 
 
-@pytest.mark.parametrize("use", [opened, read, asked])
+@pytest.mark.parametrize("use", [opened, read, queried])
 def test_files_that_are_no_stores(tmp_path, use):
     path = tmp_path / "s.sqlite"
     path.write_text("name,miou\nunet,0.5\n" * 9)
@@ -312,26 +316,26 @@ def test_files_that_are_no_stores(tmp_path, use):
         use(path)
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE runs (experiment TEXT)")  # as other programs call theirs
+        connection.execute("CREATE TABLE runs (experiment TEXT)")  # a table of another program
     before = sha256_file(path)
     with pytest.raises(ValueError, match=r"s\.sqlite cannot be a store: it is the database of another program"):
         use(path)
     assert sha256_file(path) == before
 
 
-def test_places_where_no_store_can_be(tmp_path):
+def test_paths_where_no_store_can_be(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "s.sqlite"):
         with pytest.raises(ValueError, match="cannot be a store: "):
             opened(path)
     if Path("/proc").is_dir():
         with pytest.raises(ValueError, match="cannot be a store: "):
-            opened("/proc/s.sqlite")  # nobody can write there
+            opened("/proc/s.sqlite")  # not writable
     with pytest.raises(ValueError, match=r"there is no store '.*s\.sqlite'; `seglab evaluate` makes one"):
         read(tmp_path / "s.sqlite")
 
 
-def test_no_name_means_anything_special(tmp_path, monkeypatch):
+def test_no_file_name_is_special(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (":memory:", "what?.sqlite", "100%25.db", "[a] b"):
         fill(name, [0])
@@ -340,13 +344,13 @@ def test_no_name_means_anything_special(tmp_path, monkeypatch):
         assert (tmp_path / name).is_file()
 
 
-def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path):
+def test_forget_removes_only_the_given_runs(tmp_path):
     for rank in (0, 1):
         fill(tmp_path / "s.sqlite", [rank], rank, 2)
     for other in (("other", 0, DATA), ("model", 1, "voc val")):
         fill(tmp_path / "s.sqlite", [0, 1], run=other)
     forget(tmp_path / "s.sqlite", "model", DATA)
-    forget(tmp_path / "s.sqlite", "nobody")
+    forget(tmp_path / "s.sqlite", "missing")
     tables = read(tmp_path / "s.sqlite")
     assert tables.runs[["name", "data"]].to_numpy().tolist() == [["other", DATA], ["model", "voc val"]]
     assert len(tables.images) == len(tables.bins) == 4
