@@ -1,4 +1,4 @@
-"""Models: which there are, how they are built, and one interface for all of them.
+"""Models: the table of all, the builders of their networks, and one interface for all of them.
 
 spec           `ModelSpec` and `Weights`: the row types of `MODELS`
 adapters       `SegModel`: one interface for the models of every library; `wrap`

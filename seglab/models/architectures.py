@@ -97,8 +97,8 @@ def unet_mini(num_classes: int, aux: bool) -> nn.Module:
 def segformer(num_classes: int, aux: bool, **widths: Any) -> nn.Module:
     """SegFormer (Xie et al. 2021), by default B0; it gives logits (B,K,h/4,w/4).
 
-    transformers draws all weights with a standard deviation of 0.02, which suits fine-tuning but hardly learns from
-    scratch. The convolutions are drawn as in the paper's own code (He et al. 2015).
+    transformers draws all weights with a standard deviation of 0.02. That suits fine-tuning, but training from scratch
+    hardly progresses, so the convolutions are drawn as in the paper's own code (He et al. 2015).
     """
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 

@@ -1,6 +1,6 @@
 """Costs of a model: parameters, multiply-accumulates, memory. They are counted, so every machine gives the same.
 
-Conventions differ between tables; here
+Published tables follow different conventions. Those used here:
 
 - parameters are those that `eval()` uses, so without an auxiliary head;
 - MACs are the multiply-accumulates of one image in convolutions and matrix products; FLOPs are twice as many.

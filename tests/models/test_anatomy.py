@@ -116,9 +116,9 @@ def test_the_receptive_field_of_three_convolutions():
     """A 3×3, one with dilation 2 and one with stride 2: 3 + 4 + 2 = 9 pixels, centred, and nothing else."""
     model = plain(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=2, dilation=2), nn.Conv2d(4, 2, 3, 2, 1))
     field = anatomy.receptive_field(model, torch.randn(2, 3, 32, 32))
-    seen = field > 0
+    nonzero = field > 0
     assert field.sum() == pytest.approx(1)
-    rows, columns = (seen.any(dim).nonzero().flatten() for dim in (1, 0))
+    rows, columns = (nonzero.any(dim).nonzero().flatten() for dim in (1, 0))
     assert len(rows) == len(columns) == 9
     assert rows.float().mean() == columns.float().mean() == 16  # pixel 16 is at position 8 of 16
 

@@ -190,7 +190,7 @@ def _download(spec: ModelSpec, name: str) -> None:
 
 
 def _verify(path: Path) -> None:
-    """Large files are links to a blob named by its SHA-256, but huggingface_hub compares sizes only."""
+    """Compare a large file with the SHA-256 in the name of the blob that it links to; the hub's library does not."""
     announced = path.readlink().name if path.is_symlink() else ""
     if len(announced) == 64 and sha256_file(path) != announced:
         for file in (path.parent / path.readlink(), path):
@@ -200,7 +200,7 @@ def _verify(path: Path) -> None:
 
 @contextmanager
 def _explained(spec: ModelSpec, name: str) -> Iterator[None]:
-    """Turn any error of a library, as without a network or on a damaged file, into a ValueError with the remedy."""
+    """Turn any error of a library (no network, a damaged file) into a ValueError that names the remedy."""
     try:
         yield
     except Exception as error:
