@@ -1,6 +1,6 @@
 """Do 95 % intervals hold the truth 95 times in a hundred? The study behind notebook 04.
 
-    python benchmarks/interval_coverage.py     about a quarter of an hour on two cores; goes on where it was interrupted
+    python benchmarks/studies/interval_coverage.py     about a quarter of an hour on two cores; goes on where it was interrupted
 
 Two minis are trained for a minute on Toytown at 96×128. Both judge a large pool of scenes that no split has: what they
 get on all of it is the truth. The pool is cut into test sets of 30 and of 100 scenes, 500 of each, and every test set

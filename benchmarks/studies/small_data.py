@@ -1,6 +1,6 @@
 """What a U-Net learns from few images: the study behind notebook 06.
 
-    python benchmarks/small_data.py        about half an hour on one core; goes on where it was interrupted
+    python benchmarks/studies/small_data.py        about half an hour on one core; goes on where it was interrupted
 
 A U-Net mini is trained from scratch on 10, on 50 and on all 1200 training scenes of Toytown at 96×128, and on 10
 without augmentation; and where `SEGLAB_DATA` has the membrane set, on 2, 5 and all of its training slices. Beside it an
@@ -132,7 +132,7 @@ def note(path: Path, run_json: Path) -> None:
     """What the whole study took, and where."""
     minutes = pd.read_csv(path).query("split == 'test'")["minutes"].sum()
     machine = json.loads(run_json.read_text(encoding="utf-8"))["machine"]
-    facts = {"command": "python benchmarks/small_data.py", "minutes": round(float(minutes), 1), "machine": machine}
+    facts = {"command": "python benchmarks/studies/small_data.py", "minutes": round(float(minutes), 1), "machine": machine}
     path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
