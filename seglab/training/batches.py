@@ -52,12 +52,9 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Batches:
-    """The batches of each epoch, of which each process gets its part.
+    """The batches of each epoch: `batch` images per step in each of `world` processes, of which `rank` is this one.
 
-    Args:
-        batch: images per step, in each process.
-        rank: index of this process among `world` processes.
-        workers: processes that load images; with 0 this process loads them, and keeps up to 4 GB in memory.
+    `workers` processes load images; with 0 this process loads them, and keeps up to 4 GB in memory.
     """
 
     def __init__(

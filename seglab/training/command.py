@@ -23,9 +23,8 @@ def train(
     workers: Annotated[int, Option(help="Processes that load images.")] = 0,
     **recipe: Any,
 ) -> None:
-    """Train a model.
+    """Train a model. After an interruption, the same command continues.
 
-    After an interruption, the same command continues.
     On several GPUs or machines: torchrun --nproc-per-node 4 -m seglab train …
     """
     import torch
@@ -45,12 +44,11 @@ def train(
         name = start.name if start else model
         origin = "untrained" if weights is None else f"{name} {sha256_state(net.net.state_dict())[:16]}"
         history = fit(net, train_data, val_data, settings, folder, workers=workers, start=origin)
-    if os.environ.get("RANK", "0") != "0":  # only the first of several processes prints
-        return
-    best = history.iloc[int(history["miou"].to_numpy().argmax())]
-    echo(f"best after epoch {best.name}: mIoU {best['miou']:.3f} on {val_data.name} {val_data.split}, in {folder}")
-    for name in net.classes.names:
-        echo(f"  {name:<14} {best[name]:.3f}")
+    if os.environ.get("RANK", "0") == "0":  # only the first of several processes prints
+        best = history.iloc[int(history["miou"].to_numpy().argmax())]
+        echo(f"best after epoch {best.name}: mIoU {best['miou']:.3f} on {val_data.name} {val_data.split}, in {folder}")
+        for name in net.classes.names:
+            echo(f"  {name:<14} {best[name]:.3f}")
 
 
 def _recipe_options() -> list[inspect.Parameter]:

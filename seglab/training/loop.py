@@ -17,9 +17,9 @@ from time import perf_counter
 
 import pandas as pd
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from seglab.data.dataset import SegmentationDataset
@@ -45,9 +45,7 @@ def fit(
     `model.short` becomes the short side of the crops, so that predictions are made at the resolution of the training.
 
     Args:
-        model: from `load_model`, with the classes of the data.
-        out: folder for checkpoints, history and the state from which an interrupted run continues, see `runs`; all
-            processes must have access to it. None writes nothing.
+        out: folder for the files of `runs`, from which an interrupted run continues; None writes no files.
         on_epoch: called with the history after every epoch, for instance `live_chart(model.classes)`.
         workers: processes that load images; 0 loads them in this one, in memory if they fit. The result is the same.
         start: name of the initial weights, for `run.json`; a run continues only from the same.
@@ -110,9 +108,7 @@ def validate(
     mine = range(accelerator.process_index, len(val), accelerator.num_processes)
     counts = torch.zeros(len(val.classes), len(val.classes), dtype=torch.int64)
     sums = torch.zeros(2, dtype=torch.float64)  # loss, images
-    for start in range(0, len(mine), batch):
-        read = [pairs[i] for i in mine[start : start + batch]]
-        images, targets = (torch.stack(part) for part in zip(*read, strict=True))
+    for images, targets in DataLoader(pairs, batch, sampler=mine, generator=torch.Generator()):
         images = normalize(images.to(device, memory_format=torch.channels_last))
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             scores = model(images).float()

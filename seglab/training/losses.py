@@ -107,11 +107,10 @@ def criterion(recipe: str = "ce", weights: Tensor | Sequence[float] | None = Non
         ValueError: a term is not in `LOSSES`, or weights are given and no term takes them.
     """
     terms = [term.strip() for term in recipe.split("+")]
-    for term in terms:
-        if term not in LOSSES:
-            raise unknown("loss", term, LOSSES)
+    if wrong := [term for term in terms if term not in LOSSES]:
+        raise unknown("loss", wrong[0], LOSSES)
     if weights is not None and not set(terms) & set(_WEIGHTED):
-        raise ValueError(f"{recipe!r} takes no class weights: only {' and '.join(_WEIGHTED)} do")
+        raise ValueError(f"{recipe!r} takes no class weights: only {' and '.join(_WEIGHTED)} do; add one of them")
     options = {} if weights is None else {"weights": torch.as_tensor(weights)}
     losses = [partial(LOSSES[term], **options) if term in _WEIGHTED else LOSSES[term] for term in terms]
     return lambda logits, target: torch.stack([loss(logits, target) for loss in losses]).sum()

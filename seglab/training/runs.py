@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from seglab._utils.environment import cpu_name, versions
 from seglab._utils.errors import differences
@@ -28,15 +27,12 @@ Row = dict[str, float]  # of the history
 
 
 class Run:
-    """One training, with its `identity`, and its folder; without one, only the best weights are kept, in memory.
-
-    Of several processes only the main one writes; all of them read.
-    """
+    """One training and its folder, written by the `main` process; without one, the best weights stay in memory."""
 
     def __init__(self, folder: str | Path | None, identity: dict[str, Any], main: bool = True) -> None:
         self.folder = None if folder is None else Path(folder)
         self.identity, self.main = json.loads(json.dumps(identity)), main  # as they are read from the file
-        self.weights: dict[str, Tensor] = {}
+        self.weights: dict[str, torch.Tensor] = {}
 
     def resume(self, state: State) -> list[Row]:
         """Load the state of the last finished epoch; returns the history up to it, empty for a new run.
@@ -54,11 +50,9 @@ class Run:
 
     def save(self, state: State, rows: list[Row], best: bool) -> None:
         """Write everything at the end of an epoch; `best`: its weights are the best so far."""
-        if self.folder is None:
-            if best:
-                self.weights = {key: value.detach().clone() for key, value in state.kept.state_dict().items()}
-            return
-        if not self.main:
+        if self.folder is None and best:
+            self.weights = {key: value.detach().clone() for key, value in state.kept.state_dict().items()}
+        if self.folder is None or not self.main:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         # Without the seconds, so that an interrupted run writes the same bytes.
@@ -76,7 +70,7 @@ class Run:
         with replacing(self.folder / "state.pt") as path:
             torch.save(state.dump() | {"rows": rows, "identity": json.dumps(self.identity)}, path)
 
-    def best(self) -> dict[str, Tensor]:
+    def best(self) -> dict[str, torch.Tensor]:
         """The best weights, for `model.load_state_dict`."""
         if self.folder is None:
             return self.weights
