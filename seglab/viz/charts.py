@@ -19,12 +19,9 @@ from seglab.viz.style import INK, SERIES, SOFT, Figure, figure, percent, styled
 def class_bars(
     values: Mapping[str, ArrayLike], classes: ClassSet, label: str = "IoU", log: bool = False, width: float = 9.5
 ) -> Figure:
-    """A bar for every class: IoU, fraction of pixels, or another value, for one source or several.
+    """A bar for every class: `values` is source → float (K,) in the order of the classes, NaN where a class is absent.
 
-    Args:
-        values: source → float (K,) in the order of the classes; NaN where a class is absent.
-        label: what the values measure; a label that ends in "IoU" sets the axis to 0–1.
-        log: dots on a logarithmic axis, labelled in percent; bars would need an arbitrary lower end.
+    A label that ends in "IoU" sets the axis to 0–1. `log` draws dots on a logarithmic axis, labelled in percent.
     """
     tables = {source: np.asarray(v, np.float64) for source, v in values.items()}
     fig, ax = figure(width, 3.0, "")

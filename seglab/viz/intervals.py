@@ -77,8 +77,8 @@ def coverage(table: pd.DataFrame, truth: float, label: str = "mIoU", width: floa
     """
     rows = table.sort_values("value", ignore_index=True)
     covered = (rows["low"] <= truth) & (truth <= rows["high"])
-    alt = f"{len(rows)} test sets, each with its interval of the {label}. The value on a very large set, {truth:.3f}, "
-    fig, ax = figure(width, 3.2, f"{alt}lies inside {int(covered.sum())} of the intervals and outside the others.")
+    alt = f"Intervals of the {label} from {len(rows)} test sets; {int(covered.sum())} contain {truth:.3f}"
+    fig, ax = figure(width, 3.2, f"{alt}, the value on a very large set.")
     for selected, color, name in ((rows[covered], SERIES[0], "contains it"), (rows[~covered], ACCENT, "misses it")):
         ax.vlines(selected.index, selected["low"], selected["high"], color=color, alpha=0.75,
                   lw=max(0.6, 300 / len(rows)), label=f"{name}: {len(selected)}")  # fmt: skip
@@ -164,9 +164,7 @@ def leaderboard(tables: Mapping[str, pd.DataFrame], label: str = "mIoU", width: 
 def quality_against_cost(table: pd.DataFrame, cost: str, label: str, width: float = 7.5) -> Figure:
     """mIoU against cost, a dot for each model. The line joins the models that no cheaper model exceeds (Pareto front).
 
-    Args:
-        table: rows models; columns miou, low, high, and `cost`: a column of values > 0, NaN leaves a model out.
-        label: what the cost is, with its unit.
+    Rows are models; columns are miou, low, high, and `cost`, > 0 or NaN to leave a model out. `label` names its unit.
     """
     rows = table.dropna(subset=cost).sort_values(cost)
     parts = "; ".join(f"{name} {row['miou']:.3f} at {row[cost]:.3g}" for name, row in rows.iterrows())

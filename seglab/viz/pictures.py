@@ -186,12 +186,9 @@ def heat_maps(
     maps: Mapping[str, ArrayLike | Tensor], columns: int = 0, limits: tuple[float, float] | None = None,
     diverging: bool = False, unit: str = "", width: float = 9.5,
 ) -> Figure:  # fmt: skip
-    """Maps of values, title → float (H, W), on one colour scale.
+    """Maps of values, title → float (H, W), on one colour scale, labelled with `unit`.
 
-    Args:
-        limits: lowest and highest value of the scale; by default those of the data.
-        diverging: for values around 0; the scale is then symmetric.
-        unit: label of the scale.
+    The limits of the scale are by default those of the data; `diverging`, for values around 0, makes them symmetric.
     """
     planes = {title: np.asarray(m, np.float64) for title, m in maps.items()}
     low, high = value_range(planes.values(), limits, diverging)

@@ -5,7 +5,10 @@ derived from the data and is stored in the notebook and in exported pages.
 """
 
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from threading import RLock
 from typing import Any
 
 import matplotlib as mpl
@@ -28,7 +31,16 @@ STYLE: Any = {
 DPI = 144
 SHOWN = 2 / 3  # displayed width / width of the PNG in pixels; below 1, so that figures are sharp on dense displays
 
-styled = mpl.rc_context(STYLE)  # decorator: the function draws in this style, whatever rcParams the reader has set
+DRAWING = RLock()  # rcParams belong to all threads: two that draw at once would mix their styles
+
+
+@contextmanager
+def _in_style() -> Iterator[None]:
+    with DRAWING, mpl.rc_context(STYLE):
+        yield
+
+
+styled = _in_style()  # decorator: the function draws in this style, whatever rcParams the reader has set
 
 
 class Figure(MplFigure):
@@ -40,8 +52,9 @@ class Figure(MplFigure):
         """The figure as PNG bytes, as for `ipywidgets.Image(value=…)`."""
         buffer = BytesIO()
         FigureCanvasAgg(self)
-        # No date and no version in the file: equal figures give equal bytes.
-        self.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.06, metadata={"Software": None})
+        with DRAWING:  # no date and no version in the file: equal figures give equal bytes
+            metadata = {"Software": None}
+            self.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.06, metadata=metadata)
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -53,12 +66,7 @@ class Figure(MplFigure):
 
 @styled
 def figure(width: float, height: float, alt: str, **grid: Any) -> tuple[Figure, Any]:
-    """An empty figure in this style and its axes; `grid` as for `Figure.subplots`.
-
-    Args:
-        width, height: inches; the text of a page is 9.5 inches wide.
-        alt: alternative text.
-    """
+    """An empty figure and its axes; width and height in inches, 9.5 fill a page; `grid` as for `Figure.subplots`."""
     fig = Figure(figsize=(width, height), layout="constrained")
     fig.alt = alt
     return fig, fig.subplots(**grid)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from seglab.viz.widgets import views
 from seglab.viz.widgets.html import script
 from seglab.viz.widgets.viewer import Viewer
 
-MOST = 60  # images that are listed
+MOST_LISTED = 60  # images
 
 
 def compare_models(
@@ -28,26 +29,25 @@ def compare_models(
     dataset: SegmentationDataset | None = None,
     models: Mapping[str, str | SegModel] | None = None,
 ) -> "Comparison":
-    """Click a class in the IoU table, a cell of the confusion matrix, or a point; see the images where it happens.
+    """An IoU table, a confusion matrix and a scatter plot; a click on a value shows the images behind it.
 
     Args:
         results: of one data set; or the path of a store that holds one.
         dataset: by default the one that the results name.
-        models: the models behind the names in the results, where a name is not one for `load_model`.
+        models: name in the results → model, where the name is not one for `load_model`.
 
     Raises:
-        ValueError: the data set is not here, or another one than the results are about; a model that cannot be loaded.
+        ValueError: the data set is not on this machine, or not the one of the results; a model cannot be loaded.
     """
-    measured = results if isinstance(results, Results) else Results.open(results)
+    results = results if isinstance(results, Results) else Results.open(results)
     if dataset is None:
-        name, _, split = measured.data.partition(" ")
+        name, _, split = results.data.partition(" ")
         dataset = load_dataset(name, split or None)
-    given = dict(models or {})
-    return Comparison(measured, dataset, {name: given.get(name, name) for name in measured.names})
+    return Comparison(results, dataset, {name: (models or {}).get(name, name) for name in results.names})
 
 
 class Board(anywidget.AnyWidget):
-    """The table, the matrix and the scatter; `board.js` says what its traits hold."""
+    """The table, the matrix and the scatter plot; `js/comparison.js` describes its traits."""
 
     _esm = script("comparison")
     tables = traitlets.Dict().tag(sync=True)
@@ -57,78 +57,68 @@ class Board(anywidget.AnyWidget):
 
 
 class Comparison(widgets.VBox):
-    """See `compare_models`.
-
-    Attributes:
-        board: what is clicked.
-        viewer: the image that is shown, with what every model says of it.
-        problem: what is wrong, if anything is.
-    """
+    """See `compare_models`: `board` to click on, `viewer` of the image with all predictions, `problem` for errors."""
 
     def __init__(self, results: Results, dataset: SegmentationDataset, models: Mapping[str, str | SegModel]) -> None:
-        places = {name: i for i, name in enumerate(dataset.ids)}
-        if lost := [name for name in results.images["id"] if name not in places]:
+        self._index = {image: i for i, image in enumerate(dataset.ids)}
+        if missing := [image for image in results.images["id"] if image not in self._index]:
             raise ValueError(
-                f"the results are about {results.data}, and {dataset.name} has no image {lost[0]!r}; give dataset=…"
+                f"the results are about {results.data}, and {dataset.name} has no image {missing[0]!r}; give dataset=…"
             )
-        loaded = {name: load_model(what) if isinstance(what, str) else what for name, what in models.items()}
-        self.results, self.dataset, self._places = results, dataset, places
-        self._look = lru_cache(maxsize=32)(lambda i: {n: predict(m, dataset[i].image) for n, m in loaded.items()})
+        loaded = {name: load_model(m) if isinstance(m, str) else m for name, m in models.items()}
+        self.results, self.dataset = results, dataset
+        self._predict = lru_cache(maxsize=32)(lambda i: {n: predict(m, dataset[i].image) for n, m in loaded.items()})
         self.problem = widgets.HTML()
-        worst = results.worst(results.names[0], 1)["id"].iloc[0]
-        first = self._scene(worst)
-        self.viewer = Viewer(first[0], {"mode": "swipe", "left": 0, "right": len(first[0]["layers"]) - 1}, first[1])
-        hardest = int(np.nanargmin(results.grouped.iou[results.names[0]].mean(axis=0)))
+        first = results.names[0]
+        worst = results.worst(first, 1)["id"].iloc[0]
+        data, predictions = self._viewer_input(worst)
+        self.viewer = Viewer(data, {"mode": "swipe", "left": 0, "right": len(data["layers"]) - 1}, predictions)
+        hardest = int(np.nanargmin(results.grouped.iou[first].mean(axis=0)))
         self.board = Board(tables=tables(results), chosen={"model": 0, "target": hardest, "pred": None}, shown=worst)
-        self.board.observe(self._chose, "chosen")
-        self.board.observe(self._show, "shown")
+        self.board.observe(self._find_images, "chosen")
+        self.board.observe(self._show_image, "shown")
         super().__init__([self.board, self.viewer, self.problem])
-        self._chose()
+        self._find_images()
 
-    def _chose(self, _: Any = None) -> None:
-        """The images where it happens; the first of them is shown."""
+    def _find_images(self, _: Any = None) -> None:
+        """List the images with pixels of the chosen cell, and show the first one."""
         chosen, tables = self.board.chosen, self.board.tables
         pred = None if chosen["pred"] is None else tables["columns"][chosen["pred"]]
         rows = self.results.where(tables["models"][chosen["model"]], tables["classes"][chosen["target"]], pred)
-        found: list[Any] = rows.head(MOST).to_dict("records")
+        found: list[Any] = rows.head(MOST_LISTED).to_dict("records")
         with self.board.hold_sync():
             self.board.found = found
             if found:
                 self.board.shown = str(found[0]["id"])
 
-    def _show(self, _: Any) -> None:
+    def _show_image(self, _: Any) -> None:
         try:
-            data, said = self._scene(self.board.shown)
+            self.viewer.show(*self._viewer_input(self.board.shown))
+            self.problem.value = ""
         except (ValueError, KeyError) as error:
-            self.problem.value = "This image cannot be shown: " + str(error).replace("<", "&lt;")
-            return
-        self.problem.value = ""
-        self.viewer.show(data, said)
+            self.problem.value = f"This image cannot be shown: {escape(str(error))}"
 
-    def _scene(self, image: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        place = self._places[image]
-        return views.scene(self.dataset[place], self._look(place), self.dataset.classes)
+    def _viewer_input(self, image: str) -> tuple[dict[str, Any], Any]:
+        i = self._index[image]
+        return views.viewer_input(self.dataset[i], self._predict(i), self.dataset.classes)
 
 
 def tables(results: Results) -> dict[str, Any]:
-    """What `board.js` shows, JSON-ready: IoU, confusion as shares of the target's pixels, mIoU of each image."""
+    """The content of `Board`, as JSON types: IoU, confusion in fractions of the target's pixels, mIoU of each image."""
     confusions = {name: results.confusion(name) for name in results.names}
     columns = max((list(table.columns) for table in confusions.values()), key=len)
     rows = results.per_image().drop_duplicates(["model", "id"])
-    miou = {name: rows.loc[rows["model"] == name, "miou"].tolist() for name in results.names}
+    fractions = {}
+    for name, table in confusions.items():
+        counts = table.reindex(columns=columns, fill_value=0)
+        fractions[name] = [_rounded(row) for row in counts.div(counts.sum(axis=1), axis=0).to_numpy(float)]
     return {
-        "models": results.names, "classes": results.evaluated, "columns": columns,
-        "iou": {name: _plain(results.grouped.iou[name].mean(axis=0)) for name in results.names},
-        "confusion": {name: [_plain(row) for row in _shares(table.reindex(columns=columns, fill_value=0).to_numpy())]
-                      for name, table in confusions.items()},
-        "images": results.images["id"].tolist(), "miou": {name: _plain(values) for name, values in miou.items()},
+        "models": results.names, "classes": results.evaluated, "columns": columns, "confusion": fractions,
+        "iou": {name: _rounded(results.grouped.iou[name].mean(axis=0)) for name in results.names},
+        "images": results.images["id"].tolist(),
+        "miou": {name: _rounded(rows.loc[rows["model"] == name, "miou"]) for name in results.names},
     }  # fmt: skip
 
 
-def _shares(counts: Any) -> Any:
-    whole = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, whole, out=np.full(counts.shape, np.nan), where=whole > 0)
-
-
-def _plain(values: Any) -> list[float | None]:
+def _rounded(values: Any) -> list[float | None]:
     return [None if np.isnan(value) else round(float(value), 4) for value in values]

@@ -51,22 +51,15 @@ def _stripes() -> str:
 
 
 def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
-    """A part of a page that the script fills with a viewer. Names in `data` stay text whatever they hold.
-
-    Args:
-        data, state: as for `Viewer`.
-    """
+    """A part of a page that the script fills with a `Viewer` of these data. Names in `data` are never read as HTML."""
     scene = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
     return f'<div class="{SCENE}"><script type="application/json">{scene}</script></div>'
 
 
 def document(title: str, body: str, style: str = PAGE_STYLE, kind: str = "seglab-page") -> str:
-    """A page that needs no other file. Its Content-Security-Policy allows one script, the viewer's, by its hash.
+    """A page without other files, from text, HTML, CSS and the class of its body; "seglab-page" has a viewer's colours.
 
-    Args:
-        title: text.
-        body, style: HTML and CSS; a body without scenes gets no script, and its policy allows none.
-        kind: class of the body; "seglab-page" has the colours of the viewer, light or dark as the system is.
+    Its Content-Security-Policy allows the viewer's script, by its hash; without a `fragment` there is no script.
     """
     code = script("page") if f'class="{SCENE}"' in body else ""
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()

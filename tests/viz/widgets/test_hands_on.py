@@ -18,7 +18,7 @@ NOTEBOOK = "13_compare.ipynb"
 
 @pytest.fixture
 def page(tmp_path, browser):
-    """The notebook, run in a browser; nothing may go wrong in it."""
+    """The notebook, run in a browser; no error may occur in it."""
     checkout, token, problems = copy_checkout(tmp_path / "checkout"), secrets.token_hex(8), []
     path = without_outputs(checkout / "notebooks" / NOTEBOOK)
     with lab(checkout, token) as address:
@@ -38,7 +38,7 @@ def viewer_in(page, mode):
 
 
 def scene_of(viewer):
-    """What a viewer was given: its image, and the names of its layers."""
+    """The image of a viewer, and the names of its layers."""
     found = viewer.evaluate("v => { const { image, layers } = v.parentElement.viewer.data;"
                             " return { image, names: layers.map((l) => l.name) }; }")  # fmt: skip
     encoded = base64.b64decode(found["image"].partition(",")[2])
@@ -46,7 +46,7 @@ def scene_of(viewer):
 
 
 def at(viewer, x, y, size):
-    """Where a pixel of the image is on the screen."""
+    """The position of a pixel of the image on the screen."""
     box = viewer.locator(".pane").first.bounding_box()
     return box["x"] + (x + 0.5) * box["width"] / size[1], box["y"] + (y + 0.5) * box["height"] / size[0]
 
@@ -93,9 +93,9 @@ def swipe_and_probe(page):
         row = viewer.locator(".probe tr", has_text=names[0]).first
         row.get_by_text("margin").wait_for()  # the kernel has answered
         label = p.classes.names[int(p.mask[y, x])]
-        said = " ".join(row.inner_text().split())
-        assert said.startswith(f"{names[0]} {label} {label} {float(p.confidence()[y, x]):.0%}")
-        assert f"margin {float(p.margin()[y, x]):.2f}" in said
+        reading = " ".join(row.inner_text().split())
+        assert reading.startswith(f"{names[0]} {label} {label} {float(p.confidence()[y, x]):.0%}")
+        assert f"margin {float(p.margin()[y, x]):.2f}" in reading
 
 
 def paint(page):
@@ -119,17 +119,17 @@ def explore(page):
     photo.set_input_files({"name": "diary.txt", "mimeType": "text/plain", "buffer": b"Dear diary"})
     page.get_by_text("diary.txt: not an image that Pillow reads").wait_for()
     photo.set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": png(photographs.chelsea())})
-    page.get_by_text("knows 11 classes and nothing else").wait_for()
+    page.get_by_text("assigns every pixel to one of 11 classes").wait_for()
     box = page.locator(".widget-vbox", has=page.locator("input.file")).last
-    seen = scene_of(box.locator(".seglab-viewer").first)[0]
-    np.testing.assert_array_equal(seen, photographs.chelsea())
-    # Another data set brings the streets back; the slider moves by keys, and a drop is as good as a choice.
+    shown = scene_of(box.locator(".seglab-viewer").first)[0]
+    np.testing.assert_array_equal(shown, photographs.chelsea())
+    # Another data set shows streets again; the slider moves by keys; a dropped file is read like a chosen one.
     page.locator(".widget-dropdown select").first.select_option("toytown:night test")
     page.get_by_text("IoU on this image").first.wait_for()
     handle = page.locator(".widget-slider .noUi-handle").first
     handle.focus()
     page.keyboard.press("ArrowRight")
-    page.get_by_role("tab", name="take along").click()
+    page.get_by_role("tab", name="save", exact=True).click()
     page.locator("a[download$='-1-probability.png']").wait_for()
     with page.expect_download() as saved:
         page.get_by_text("this view", exact=True).click()
@@ -142,7 +142,7 @@ def explore(page):
       root.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
     }"""
     page.evaluate(drop, ["face.png", list(png(photographs.astronaut()[::4, ::4].copy()))])
-    page.get_by_text("Share of pixels").first.wait_for()
+    page.get_by_text("Fraction of pixels").first.wait_for()
     assert scene_of(box.locator(".seglab-viewer").first)[0].shape == (128, 128, 3)
 
 
@@ -151,13 +151,13 @@ def follow_a_number(page):
     board.scroll_into_view_if_needed()
     cell = board.get_by_role("button", name="fence of").first
     cell.click()
-    board.get_by_text("is wrong about fence").wait_for()
+    board.get_by_text("in fence, most pixels first").wait_for()
     model = cell.get_attribute("aria-label").removeprefix("fence of ").partition(",")[0]
     worst = Results.open(stored_counts("toytown")).where(model, "fence").iloc[0]
     first = board.locator(".found li:first-child button[aria-pressed='true']")
     first.and_(page.get_by_label(f"image {worst['id']}, {worst['pixels']} pixels")).wait_for()
-    board.get_by_role("button", name="pole called building").first.click()
-    board.get_by_text("calls pole building").wait_for()
+    board.get_by_role("button", name="pole predicted as building").first.click()
+    board.get_by_text("predicts as building, most pixels first").wait_for()
     point = board.locator("circle").nth(3)
     name = point.get_attribute("aria-label").partition(":")[0]
     point.focus()

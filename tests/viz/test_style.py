@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,6 +66,15 @@ def test_every_figure_is_a_legible_png_with_alternative_text(scene):
 def test_equal_figures_have_equal_bytes(scene):
     one, other = (pictures.image_and_mask(scene.image, scene.target, STREET).png() for _ in range(2))
     assert one == other
+
+
+def test_threads_do_not_mix_their_styles():
+    """rcParams belong to all threads: without a lock a figure may get the style of the reader, and the reader ours."""
+    before = dict(mpl.rcParams)
+    with ThreadPoolExecutor(4) as pool:
+        figures = set(pool.map(lambda _: grids.label_grid({"m": np.eye(3, dtype=int)}).png(), range(12)))
+    assert len(figures) == 1
+    assert dict(mpl.rcParams) == before
 
 
 def test_figures_do_not_import_pyplot():

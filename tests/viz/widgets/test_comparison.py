@@ -1,4 +1,4 @@
-"""Linked views without a kernel: every class and every cell leads to the images where it happens."""
+"""Linked views without a kernel: every class and every cell leads to the images behind it."""
 
 import json
 
@@ -29,7 +29,7 @@ def masks(scenes):
     return {name: [predict(name, sample.image).mask for sample in scenes] for name in MODELS}
 
 
-def test_tables_are_those_of_the_results(results):
+def test_tables_equal_the_results(results):
     shown = json.loads(json.dumps(tables(results)))
     assert shown["models"] == MODELS
     assert shown["classes"] == shown["columns"] == list(STREET.names)
@@ -38,8 +38,8 @@ def test_tables_are_those_of_the_results(results):
         assert iou == pytest.approx(results.iou_table()[name].to_numpy()[:-1], abs=1e-4, nan_ok=True)
         counts = results.confusion(name).to_numpy()
         for row, expected in zip(shown["confusion"][name], counts, strict=True):
-            whole = expected.sum()
-            assert row == ([None] * 11 if whole == 0 else pytest.approx(expected / whole, abs=1e-4))
+            total = expected.sum()
+            assert row == ([None] * 11 if total == 0 else pytest.approx(expected / total, abs=1e-4))
     assert shown["images"] == results.images["id"].tolist()
     rows = results.per_image()
     first = rows[rows["model"] == MODELS[1]]["miou"]
@@ -47,52 +47,54 @@ def test_tables_are_those_of_the_results(results):
 
 
 def test_every_class_and_every_cell_of_every_model(results, scenes, masks):
-    seen = compare_models(results, scenes)
+    comparison = compare_models(results, scenes)
     for m, name in enumerate(MODELS):
         each = [confusion_matrix(mask, s.target, 11) for mask, s in zip(masks[name], scenes, strict=True)]
         for t in range(11):
             for p in [None, *range(11)]:
-                seen.board.chosen = {"model": m, "target": t, "pred": p}
+                comparison.board.chosen = {"model": m, "target": t, "pred": p}
                 wrong = [int(c[t].sum() + c[:, t].sum() - 2 * c[t, t]) if p is None else int(c[t, p]) for c in each]
                 expected = sorted((n for n in wrong if n), reverse=True)
-                assert [row["pixels"] for row in seen.board.found] == expected
-                assert {row["id"] for row in seen.board.found} == {
+                assert [row["pixels"] for row in comparison.board.found] == expected
+                assert {row["id"] for row in comparison.board.found} == {
                     i for i, n in zip(scenes.ids, wrong, strict=True) if n
                 }
                 if expected:
-                    assert seen.board.shown == seen.board.found[0]["id"] == scenes.ids[int(np.argmax(wrong))]
-                assert seen.problem.value == ""
+                    assert (
+                        comparison.board.shown == comparison.board.found[0]["id"] == scenes.ids[int(np.argmax(wrong))]
+                    )
+                assert comparison.problem.value == ""
 
 
-def test_every_image_is_opened_with_what_all_models_say(results, scenes, masks):
-    seen = compare_models(results, scenes)
+def test_every_image_is_shown_with_all_predictions(results, scenes, masks):
+    comparison = compare_models(results, scenes)
     for i, name in enumerate(scenes.ids):
-        seen.board.shown = name
-        assert [layer["name"] for layer in seen.viewer.data["layers"]] == [*MODELS, "target"]
-        assert seen.viewer.drawing.shape == scenes[i].target.shape
+        comparison.board.shown = name
+        assert [layer["name"] for layer in comparison.viewer.data["layers"]] == [*MODELS, "target"]
+        assert comparison.viewer.drawing.shape == scenes[i].target.shape
         for model in MODELS:
-            assert torch.equal(seen.viewer.predictions[model].mask, masks[model][i])
-    seen.board.shown = "nowhere"
-    assert "cannot be shown" in seen.problem.value
-    seen.board.shown = scenes.ids[0]
-    assert seen.problem.value == ""
+            assert torch.equal(comparison.viewer.predictions[model].mask, masks[model][i])
+    comparison.board.shown = "nowhere"
+    assert "cannot be shown" in comparison.problem.value
+    comparison.board.shown = scenes.ids[0]
+    assert comparison.problem.value == ""
 
 
 def test_models_and_data_behind_the_names(tmp_path, scenes):
     ours = {"<b>a</b>": load_model(MODELS[0]), "fcn": load_model(MODELS[1])}
     path = tmp_path / "named.sqlite"
     evaluate(ours, scenes, path, progress=False)
-    seen = compare_models(path, models={"<b>a</b>": MODELS[0], "fcn": ours["fcn"]})
-    assert isinstance(seen, Comparison)
-    assert seen.dataset.name == "toytown"
-    assert seen.results.names == ["<b>a</b>", "fcn"]
+    comparison = compare_models(path, models={"<b>a</b>": MODELS[0], "fcn": ours["fcn"]})
+    assert isinstance(comparison, Comparison)
+    assert comparison.dataset.name == "toytown"
+    assert comparison.results.names == ["<b>a</b>", "fcn"]
     with pytest.raises(ValueError, match="unknown model"):
         compare_models(path)
     with pytest.raises(ValueError, match="has no image"):
         compare_models(Results.open(path), load_dataset("toytown", "val"), ours)
 
 
-def test_where_is_what_the_counts_say(results):
+def test_where_equals_the_counts(results):
     with pytest.raises(ValueError, match=r"unknown evaluated class 'raod'.*road"):
         results.where(MODELS[0], "raod")
     table = results.where(MODELS[0], "road", "road")

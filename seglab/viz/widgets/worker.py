@@ -1,0 +1,65 @@
+"""Background work for widgets: a thread, its progress, and cancellation."""
+
+from collections.abc import Callable, Iterable
+from threading import Event, RLock, Thread
+
+import ipywidgets as widgets
+
+Updates = Iterable[Callable[[], None]]
+
+
+class Worker:
+    """Computes in a thread, one task at a time; `progress` is a bar for its steps, `stop` a button that cancels it.
+
+    `lock` is held while a task changes widgets; other code that changes the same widgets has to hold it, too.
+    """
+
+    def __init__(self) -> None:
+        self.progress = widgets.IntProgress(0, 0, 1, layout=widgets.Layout(width="18em"))
+        self.stop = widgets.Button(description="cancel", disabled=True)
+        self.stop.on_click(lambda _: self.cancel())
+        self.lock, self._cancelled, self.thread = RLock(), Event(), Thread()
+
+    def start(self, updates: Updates, steps: int, on_error: Callable[[Exception], None]) -> None:
+        """Start a task, and cancel the one before it.
+
+        Args:
+            updates: a generator that computes, and yields functions that change widgets. After a cancellation no more
+                of them are called.
+            steps: number of updates before the last one, for the progress bar.
+            on_error: called with an exception of the task, unless the task is cancelled.
+        """
+        self.cancel()
+        with self.lock:
+            self._cancelled = Event()
+            self.thread = Thread(target=self._run, args=(updates, steps, on_error, self._cancelled), daemon=True)
+            self.thread.start()
+
+    def cancel(self) -> None:
+        """Cancel the task; the computation ends with its current step, and the widgets stay as they are."""
+        with self.lock:
+            self._cancelled.set()
+            self.stop.disabled = True
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the task is finished, at most for this time."""
+        if self.thread.is_alive():
+            self.thread.join(seconds)
+
+    def _run(self, updates: Updates, steps: int, on_error: Callable[[Exception], None], cancelled: Event) -> None:
+        problem = None
+        try:
+            for done, update in enumerate(updates):
+                with self.lock:
+                    if cancelled.is_set():
+                        return
+                    self.progress.max, self.progress.value, self.stop.disabled = steps, done, False
+                    update()
+        except Exception as error:
+            problem = error
+        with self.lock:
+            if cancelled.is_set():
+                return
+            if problem:
+                on_error(problem)
+            self.progress.value, self.stop.disabled = self.progress.max, True
