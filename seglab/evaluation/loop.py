@@ -4,8 +4,8 @@
 
 After an interruption the same call continues with the images that are left. Several processes
 (`torchrun … -m seglab evaluate …`) split the images without communicating; their counts are those of one process.
-On the CPU each thread takes another image, from its file to its counts. If threads shared the layers of one network,
-they would wait for each other after each layer, and the counts would depend on their number.
+On the CPU each thread computes one image, from its file to its counts. Threads that shared the layers of one network
+would wait for each other after each layer, and the counts would depend on their number.
 """
 
 import hashlib
@@ -227,5 +227,5 @@ def _evaluators(
             evaluator = ModelEvaluator(name, loaded, (height, width), options, dataset.classes)
         other = evaluators.setdefault((evaluator.name, evaluator.seed), evaluator)
         if differing := differences(other.identity, evaluator.identity):
-            raise ValueError(f"two models are called {evaluator.name!r} ({differing}); name them: {{'a': …, 'b': …}}")
+            raise ValueError(f"two models are named {evaluator.name!r} ({differing}); give names: {{'a': …, 'b': …}}")
     return list(evaluators.values())

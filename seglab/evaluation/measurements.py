@@ -56,12 +56,12 @@ class Measurements:
     @cached_property
     def identities(self) -> dict[int, dict[str, Any]]:
         """Run → everything that decided the measurement."""
-        return {run: json.loads(text) for run, text in self.tables.runs.set_index("run")["identity"].items()}
+        return dict(zip(self.tables.runs["run"].tolist(), map(json.loads, self.tables.runs["identity"]), strict=True))
 
     @cached_property
     def facts(self) -> dict[int, dict[str, Any]]:
         """Run → further facts about it."""
-        return {run: json.loads(text) for run, text in self.tables.runs.set_index("run")["facts"].items()}
+        return dict(zip(self.tables.runs["run"].tolist(), map(json.loads, self.tables.runs["facts"]), strict=True))
 
     @cached_property
     def classes(self) -> ClassSet:

@@ -28,8 +28,8 @@ from seglab.metrics.measures import ratio
 class Results:
     """The measurements on one data set as tables: `Results.open(path)`, or what `evaluate` returns.
 
-    Tables that support a claim carry their conventions in `attrs["note"]`. `measurements` holds the counts from which
-    the tables are computed; `Measurements` describes the attributes and methods that are handed on.
+    Tables that support a claim carry their conventions in `attrs["note"]`. They are computed from `measurements`, whose
+    main attributes and methods (`names`, `classes`, `images`, `runs_of`, `convention`, …) the results have, too.
     """
 
     def __init__(self, measurements: Measurements) -> None:
@@ -42,7 +42,7 @@ class Results:
     def open(cls, path: str | Path, data: str | None = None) -> "Results":
         """Read a store; `data` is one of its data sets, as "camvid val", and may be left out if there is only one.
 
-        Raises ValueError if there is no such store or data set, no run, or if several data sets leave a choice.
+        Raises ValueError if there is no such store or data set, no run, or no `data` although there are several.
         """
         tables = read(path)
         names = list(dict.fromkeys(tables.runs["data"]))
@@ -120,7 +120,7 @@ class Results:
 
         Returns:
             miou, low, high, pixel_accuracy, seeds (mIoU of each), ms (median from the decoded image to its mask; one
-            thread of a CPU), mparams (10⁶), gmacs (10⁹), memory_mb (see `models.cost`), why (there is no interval).
+            thread of a CPU), mparams (10⁶), gmacs (10⁹), memory_mb (see `models.cost`), why (an interval is missing).
         """
         table = comparison.mean_iou_table(self.grouped, self.measurements.resampled)
         units = {"mparams": ("params", 1e6), "gmacs": ("macs", 1e9), "memory_mb": ("peak_bytes", 1e6)}
@@ -263,7 +263,9 @@ class Results:
         """The counts of `calibration`: int64 (bins, 3), over all seeds; raises the same errors."""
         counts: metrics.Counts = np.sum([self.bins(r, CALIBRATION, metrics.BINS) for r in self.runs_of(name)], axis=0)
         if not counts.any():
-            raise ValueError(f"no confidences of {name} are here; evaluate(…, calibration=True), and see its docstring")
+            raise ValueError(
+                f"no confidences of {name} were counted; evaluate(…, calibration=True), and see its docstring"
+            )
         return counts
 
     def _with_note(self, table: pd.DataFrame, before: str = "") -> pd.DataFrame:

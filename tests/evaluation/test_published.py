@@ -1,4 +1,4 @@
-"""Published values: torchvision's own, and beside measured ones."""
+"""Published values, and their comparison with measured ones."""
 
 import pandas as pd
 import pytest
@@ -8,14 +8,14 @@ from seglab.evaluation.published import beside, published_table
 from seglab.models.registry import MODELS
 
 
-def test_the_table_is_what_torchvision_says_of_its_weights():
+def test_table_holds_torchvisions_values():
     table = published_table()
     assert len(table) == 6
     for name, row in table.iterrows():
         meta = get_model_weights(name).DEFAULT.meta
-        says = meta["_metrics"]["COCO-val2017-VOC-labels"]
-        assert row["miou"] == pytest.approx(says["miou"] / 100)
-        assert row["pixel_accuracy"] == pytest.approx(says["pixel_acc"] / 100)
+        published = meta["_metrics"]["COCO-val2017-VOC-labels"]
+        assert row["miou"] == pytest.approx(published["miou"] / 100)
+        assert row["pixel_accuracy"] == pytest.approx(published["pixel_acc"] / 100)
         assert row["mparams"] == pytest.approx(meta["num_params"] / 1e6)
         assert row["gmacs"] == pytest.approx(meta["_ops"])
         assert row["download_mb"] == pytest.approx(meta["_file_size"] * 2**20 / 1e6)  # theirs are MiB

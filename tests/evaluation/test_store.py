@@ -45,9 +45,6 @@ def started(script, path, rank, world, **options):
     return subprocess.Popen([sys.executable, "-c", script, arguments], **options)
 
 
-# --- what it holds ------------------------------------------------------------------------------------------------
-
-
 def test_the_tables(tmp_path):
     fill(tmp_path / "s.sqlite", [1])
     fill(tmp_path / "s.sqlite", [0, 1], run=("other", None, DATA))
@@ -98,9 +95,6 @@ def test_more_rows_than_are_read_at_once(tmp_path):
     counts = read(tmp_path / "s.sqlite").counts
     assert len(counts) == 150 * 150
     assert (counts["pixels"] == counts["target"] * counts["pred"]).all()
-
-
-# --- one transaction an image ---------------------------------------------------------------------------------------
 
 
 def test_an_image_is_written_completely_or_not_at_all(tmp_path):
@@ -171,9 +165,6 @@ def test_a_closed_store_is_one_plain_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["s.sqlite"]
     with closing(sqlite3.connect(f"file:{tmp_path / 's.sqlite'}?mode=ro", uri=True)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)  # WAL could not be read there
-
-
-# --- several processes ----------------------------------------------------------------------------------------------
 
 
 def test_two_connections_add_the_same_image(tmp_path):
@@ -255,9 +246,6 @@ def test_only_its_own_shards(tmp_path):
     (tmp_path / "s.1of2.sqlite").mkdir()
     assert shards(tmp_path / "s.sqlite") == [tmp_path / "s.sqlite"]
     assert shards(tmp_path / "nowhere" / "s.sqlite") == []
-
-
-# --- what it refuses ------------------------------------------------------------------------------------------------
 
 
 def test_another_measurement_under_the_same_name(tmp_path):

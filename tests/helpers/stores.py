@@ -12,15 +12,15 @@ SIZE = (12, 16)
 
 def masks(count, classes=11, seed=0, void=0.1, size=SIZE):
     """Random label maps, uint8 (count, H, W); the first classes are the most frequent."""
-    dice = np.random.default_rng(seed)
-    labels = np.minimum(dice.geometric(2.5 / classes, (count, *size)) - 1, classes - 1).astype(np.uint8)
-    labels[dice.random(labels.shape) < void] = VOID
+    random = np.random.default_rng(seed)
+    labels = np.minimum(random.geometric(2.5 / classes, (count, *size)) - 1, classes - 1).astype(np.uint8)
+    labels[random.random(labels.shape) < void] = VOID
     return labels
 
 
-def spoilt(targets, share=0.3, classes=11, seed=1):
-    """Predictions that are right but for a share of the pixels; something is said where the target is void."""
-    wrong = np.random.default_rng(seed).random(targets.shape) < share
+def spoilt(targets, fraction=0.3, classes=11, seed=1):
+    """Predictions that are wrong for a fraction of the pixels; void pixels have some prediction, too."""
+    wrong = np.random.default_rng(seed).random(targets.shape) < fraction
     return np.where(wrong | (targets == VOID), masks(len(targets), classes, seed, 0, targets.shape[1:]), targets)
 
 
@@ -41,3 +41,8 @@ def fill(path, name, targets, preds, *, data="toys test", classes="street", own=
             table = pair_counts(preds[i], targets[i]).numpy()
             counts = [(int(t), int(p), int(table[t, p])) for t, p in zip(*table.nonzero(), strict=True)]
             store.add(run, i, (f"image {i}", groups[i], microseconds), counts, bins[i] if bins else [])
+
+
+def labelled(pred, target):
+    """Target and prediction at the labelled pixels, flat."""
+    return target[target != VOID], pred[target != VOID]
