@@ -65,13 +65,13 @@ def side_by_side(
 
 
 def _panels(
-    titled: Sequence[tuple[str, Any]], columns: int, alt: str, width: float, share: float = 1, **imshow: Any
+    titled: Sequence[tuple[str, Any]], columns: int, alt: str, width: float, part: float = 1, **imshow: Any
 ) -> Figure:
-    """One panel for each image or plane; together they take this fraction of the width."""
+    """One panel for each image or plane; together they take the fraction `part` of the width."""
     images = [_hwc(image) for _, image in titled]
     columns = columns or min(len(images), 4)
     rows = -(-len(images) // columns)
-    ratio = images[0].shape[0] / images[0].shape[1] * share
+    ratio = images[0].shape[0] / images[0].shape[1] * part
     height = rows * (width / columns * ratio + (0.25 if any(title for title, _ in titled) else 0.05))
     fig, axes = figure(width, height, alt, nrows=rows, ncols=columns, squeeze=False)
     for ax in axes.flat[len(images) :]:

@@ -172,7 +172,7 @@ class Explorer(widgets.VBox):
         for i, name in enumerate(selection.models, 1):
             yield partial(self._report, f"{name} is running ({i} of {len(selection.models)}) …")
             model, trained_short = self._load(name)
-            yield partial(setattr, model, "short", selection.short or trained_short)  # not for a cancelled selection
+            yield partial(setattr, model, "short", selection.short or trained_short)  # not once it is cancelled
             predictions[name] = predict(model, sample.image, precision=selection.precision)
         yield partial(self._show, selection, sample, predictions)
 
@@ -181,7 +181,7 @@ class Explorer(widgets.VBox):
         first = next(iter(predictions.values())).classes
         classes = first if selection.index is None else _dataset(selection.data).classes
         self.viewer.show(*views.viewer_input(sample, predictions, classes))
-        title, self._table = views.table(sample, predictions, classes)
+        title, self._table = views.class_table(sample, predictions, classes)
         rows = self._table.rename_axis(None).to_html(float_format="{:.3f}".format, na_rep="–", border=0)
         style = (FOLDER / "table.css").read_text(encoding="utf-8")
         self.table.value = f'<div class="seglab-table"><style>{style}</style><b>{title}</b>{rows}</div>'
@@ -215,14 +215,12 @@ class Explorer(widgets.VBox):
             self.picture.value = views.figure(self.predictions, view, class_name).png()
             self.code.value = views.code(self.selection)
             self.copy.value = COPY_BUTTON.format(code=html.escape(self.code.value, quote=True))
-            stem, csv = (
-                slug(f"{self.selection.data}-{self.selection.index or 0}"),
-                self._table.to_csv(lineterminator="\n"),
-            )
+            stem = slug(f"{self.selection.data}-{self.selection.index or 0}")
             files = [(f"{stem}-{view}.png", "this view", "image/png", self.picture.value)]
             for name, p in self.predictions.items():
                 files.append((f"{stem}-{slug(name)}.png", f"mask of {name}", "image/png", views.mask_png(p)))
-            files.append((f"{stem}.csv", "the table", "text/csv", csv.encode()))
+            csv = self._table.to_csv(lineterminator="\n").encode()
+            files.append((f"{stem}.csv", "the table", "text/csv", csv))
             self.links.value = "Save: " + " · ".join(views.download_link(*file) for file in files)
 
     def _report_error(self, error: Exception) -> None:

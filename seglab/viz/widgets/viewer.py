@@ -54,7 +54,7 @@ def scene_data(image: Picture, masks: Mapping[str, Mask], classes: ClassSet, tar
         if labels[name].shape != size:
             raise ValueError(f"the mask of {name!r} is {labels[name].shape}, but the image {size}")
     iou: dict[str, Any] = dict.fromkeys(labels)
-    for name in masks if target is not None else ():
+    for name in labels.keys() - {TARGET} if target is not None else ():
         values = iou_of_image(labels[name], labels[TARGET], len(classes)).tolist()
         iou[name] = [None if math.isnan(value) else round(value, 4) for value in values]
     return {

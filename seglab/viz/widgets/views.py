@@ -27,7 +27,7 @@ Predictions = Mapping[str, Prediction]  # model → its prediction for the image
 VIEWS = ("overlay", "mask", "score", "probability", "confidence", "margin", "entropy")
 CLASS_VIEWS = ("score", "probability")  # those of one class
 MOST_PIXELS = 2_000_000  # of a photograph as it is shown
-SIZES = (0, 96, 128, 192, 256, 384, 520)  # short sides in pixels; 0 is the one that a model was trained at
+SIZES = (0, 96, 128, 192, 256, 384, 520)  # short sides in pixels; 0 stands for the one that a model was trained with
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def iou(masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet) -> pd.Da
     return frame
 
 
-def table(sample: Sample, predictions: Predictions, classes: ClassSet) -> tuple[str, pd.DataFrame]:
+def class_table(sample: Sample, predictions: Predictions, classes: ClassSet) -> tuple[str, pd.DataFrame]:
     """A title, and the IoU of each class; without a target the fraction of the pixels that are predicted as it."""
     if sample.target is not None:
         return "IoU on this image", iou(translated_masks(predictions, classes), sample.target, classes)

@@ -65,8 +65,9 @@ def test_without_a_target_there_is_no_iou():
     """A mask with the name "target" is no target."""
     image, masks, target = small()
     assert [layer["iou"] for layer in scene_data(image, masks | {"target": target}, STREET)["layers"]] == [None] * 3
-    both = scene_data(image, {"the same": target}, STREET, target)
+    both = scene_data(image, {"the same": target, "target": masks["poor"]}, STREET, target)
     assert both["layers"][0]["iou"][SKY] == 1.0
+    assert both["layers"][1]["iou"] is None
 
 
 def test_invalid_scenes():
@@ -140,7 +141,7 @@ def opened(tmp_path, browser):
     """A page from disk, without a network; nothing may go wrong in it."""
 
     @contextmanager
-    def look(html, **context):
+    def page_of(html, **context):
         path, problems = tmp_path / "view.html", []
         path.write_text(html, encoding="utf-8")
         page = browser.new_context(offline=True, **context).new_page()
@@ -153,7 +154,7 @@ def opened(tmp_path, browser):
         page.close()
         assert not problems
 
-    return look
+    return page_of
 
 
 PIXEL = """([index, x, y]) => {
@@ -308,7 +309,7 @@ def test_painting_against_models(opened):
         for key in ("ArrowDown", "Space", "ArrowRight", "Space"):  # below (1, 2), where the mouse was last
             page.keyboard.press(key)
         assert score()["you"] == "0.18"  # 2 of the 11 that are not void
-        assert "target" not in words(page), "who paints is not told what is there"
+        assert "target" not in words(page), "the target stays hidden while painting"
         drag((5, 3), (5, 3))
         assert score()["you"] == "0.18"  # void counts for nothing
         page.click("button:has-text('start again')")
