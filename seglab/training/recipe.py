@@ -9,7 +9,7 @@ from seglab._utils.errors import unknown
 if TYPE_CHECKING:
     from seglab.models.adapters import SegModel
 
-# Highest learning rates for training from scratch: AdamW, for some families another one; SGD.
+# Highest learning rates for training from scratch: with AdamW, with SGD, and with AdamW for some families.
 LEARNING_RATE, SGD_RATE = 2e-3, 0.05
 LEARNING_RATES = {"SegFormer": 1e-3, "Mask2Former": 5e-4}
 
@@ -38,7 +38,7 @@ class Recipe:
     ema: Annotated[float, "Decay per step of averaged weights, which are validated and kept; 0 for none."] = 0.0
     freeze: Annotated[int, "Number of first epochs in which the backbone is frozen."] = 0
     loss: Annotated[str, "ce, focal, dice, lovasz, or a sum such as ce+dice."] = "ce"
-    weights: Annotated[str, "Class weights: none, median or inverse (frequency), of which the root is taken."] = "none"
+    weights: Annotated[str, "Class weights: none, median or inverse frequency; their square root is used."] = "none"
     precision: Annotated[str, "float32, or bfloat16 (autocast; the weights stay in float32)."] = "float32"
     seed: Annotated[int, "Seed of all random numbers."] = 0
 

@@ -33,9 +33,11 @@ class State:
         return self.model if self.averaged is None else cast(SegModel, self.averaged.module)
 
     def dump(self) -> dict[str, Any]:
+        """The state of each part, for `torch.save`."""
         return {name: part.state_dict() for name, part in vars(self).items() if part is not None}
 
     def load(self, saved: dict[str, Any]) -> None:
+        """Restore what `dump` returned."""
         for name, part in vars(self).items():
             if part is not None:
                 part.load_state_dict(saved[name])

@@ -1,4 +1,4 @@
-"""The losses: against other people's where those are sound, by hand where they are not, and by their properties."""
+"""The losses: compared with other libraries where those are correct, computed by hand, and by their properties."""
 
 import math
 from functools import partial
@@ -25,10 +25,10 @@ def scene(seed=0, batch=2, classes=5, height=6, width=7, void=True, dtype=torch.
     return logits.requires_grad_(), target
 
 
-# --- against others -----------------------------------------------------------------------------------------------
+# --- compared with other libraries ----------------------------------------------------------------------------------
 
 
-def test_cross_entropy_is_torchs():
+def test_cross_entropy_equals_torch():
     logits, target = scene()
     weights = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.0])
     torch.testing.assert_close(cross_entropy(logits, target), F.cross_entropy(logits, target, ignore_index=255))
@@ -36,14 +36,14 @@ def test_cross_entropy_is_torchs():
     torch.testing.assert_close(cross_entropy(logits, target, weights), expected)
 
 
-def test_lovasz_is_smps():
+def test_lovasz_equals_smp():
     logits, target = scene()
     torch.testing.assert_close(
         lovasz(logits, target), smp.losses.LovaszLoss("multiclass", ignore_index=255)(logits, target)
     )
 
 
-def test_dice_is_smps_but_for_the_mean():
+def test_dice_equals_smp_except_for_the_mean():
     """smp divides the sum over the classes present by the number of all classes."""
     logits, target = scene()
     theirs = smp.losses.DiceLoss("multiclass", ignore_index=255)(logits, target)
@@ -51,7 +51,7 @@ def test_dice_is_smps_but_for_the_mean():
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
-def test_focal_is_its_formula(gamma):
+def test_focal_equals_its_formula(gamma):
     """smp's focal loss is one sigmoid a class, and NaN without a label: no oracle."""
     logits, target = scene(void=False)
     p = logits.softmax(1).gather(1, target[:, None])
@@ -86,13 +86,13 @@ def test_by_hand():
 
 
 @EVERY
-def test_a_sure_and_right_model_pays_nothing(loss):
+def test_certain_and_correct_predictions_have_no_loss(loss):
     _, target = scene(void=False)
     logits = 50.0 * F.one_hot(target, 5).movedim(-1, 1).float()
     assert float(loss(logits, target)) == pytest.approx(0, abs=1e-6)
 
 
-def test_lovasz_of_a_sure_model_is_one_minus_its_iou():
+def test_lovasz_of_certain_predictions_is_one_minus_iou():
     target = torch.tensor([[[0, 0, 0, 1]]])
     pred = torch.tensor([[[0, 0, 1, 1]]])  # IoU 2/3 and 1/2
     logits = 50.0 * F.one_hot(pred, 2).movedim(-1, 1).float()
@@ -109,7 +109,7 @@ def test_gradient(loss):
 
 
 @EVERY
-def test_nothing_labelled_costs_nothing_and_teaches_nothing(loss):
+def test_without_a_labelled_pixel_loss_and_gradient_are_zero(loss):
     logits, target = scene()
     value = loss(logits, torch.full_like(target, 255))
     value.backward()
@@ -119,12 +119,12 @@ def test_nothing_labelled_costs_nothing_and_teaches_nothing(loss):
 
 @EVERY
 @settings(max_examples=20)
-@given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
-def test_void_does_not_matter(loss, seed, share):
-    """Whatever a model says where nobody labelled changes neither the loss nor, there, its gradient."""
+@given(seed=st.integers(0, 10_000), fraction=st.floats(0, 1))
+def test_void_does_not_matter(loss, seed, fraction):
+    """Predictions at void pixels change neither the loss nor the gradient at those pixels."""
     logits, target = scene(seed)
     rng = torch.Generator().manual_seed(seed)
-    void = torch.rand(target.shape, generator=rng) < share
+    void = torch.rand(target.shape, generator=rng) < fraction
     target = target.masked_fill(void, 255)
     other = torch.where((target == 255)[:, None], 100 * torch.randn(logits.shape, generator=rng), logits.detach())
     value = loss(logits, target)
@@ -145,7 +145,7 @@ def test_the_order_of_classes_does_not_matter(loss, order):
 
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_counts_in_full(loss, dtype):
+def test_half_precision_is_computed_in_float32(loss, dtype):
     logits, target = scene()
     half = logits.detach().to(dtype)
     with torch.autocast("cpu", torch.bfloat16):
@@ -177,7 +177,7 @@ def test_any_integer_labels(loss, dtype):
 
 @EVERY
 @pytest.mark.parametrize("label", [5, 254, -1])
-def test_strange_labels_are_named(loss, label):
+def test_labels_outside_the_classes_are_listed(loss, label):
     logits, target = scene()
     target[0, 3, 3] = label
     with pytest.raises(ValueError, match=rf"label {label} \(\d+ pixels?\) outside the 5 classes \(0…4; void is 255\)"):
@@ -185,7 +185,7 @@ def test_strange_labels_are_named(loss, label):
 
 
 @EVERY
-def test_another_grid_is_refused(loss):
+def test_another_size_is_refused(loss):
     logits, target = scene()
     with pytest.raises(ValueError, match="do not fit together"):
         loss(logits, target[:, 1:])
@@ -205,7 +205,7 @@ def test_a_sum_of_losses():
     torch.testing.assert_close(criterion()(logits, target), cross_entropy(logits, target))
 
 
-def test_recipes_that_mean_nothing():
+def test_invalid_sums_are_refused():
     with pytest.raises(ValueError, match="unknown loss 'dicee'; did you mean 'dice'"):
         criterion("ce+dicee")
     with pytest.raises(ValueError, match="'dice\\+lovasz' takes no class weights"):
