@@ -133,7 +133,7 @@ def fused(model: SegModel) -> SegModel:
 
 
 def _conv_norm_pairs(model: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:
-    """The scores, and the names of each convolution and BatchNorm that run once, the second on the first one's output."""
+    """The scores, and the names of each convolution and the BatchNorm of its output, where both run once."""
     probe = deepcopy(model)
     sources: dict[int, str] = {}  # id of a convolution's output → the convolution's name
     outputs: list[Tensor] = []  # held here, because an id is unique only while its tensor exists
