@@ -172,7 +172,7 @@ def read(path: str | Path) -> Tables:
                     parts[name].append(table.assign(run=table["run"].map(numbers).astype("int64"), shard=shard))
     whole = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
     runs = whole["runs"].drop_duplicates("run")
-    images = whole["images"].drop_duplicates(["run", "image"])  # shards of runs with other `world`s may share images
+    images = whole["images"].drop_duplicates(["run", "image"])  # two shards may hold the same image
     counts, bins = (whole[name].merge(images[["run", "image", "shard"]]) for name in ("counts", "bins"))
     first_run = runs.groupby(["data", "name"])["run"].transform("min")
     order = runs.assign(first=first_run).sort_values(["first", "seed", "run"])["run"].tolist()
