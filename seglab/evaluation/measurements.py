@@ -93,9 +93,7 @@ class Measurements:
         images, runs = self.tables.images, len(self.tables.runs)
         finished = images[images.groupby("image")["run"].transform("size") == runs]
         if finished.empty:
-            raise ValueError(
-                f"no image of {self.data} is finished by all of {', '.join(self.names)}; run evaluate again"
-            )
+            raise ValueError(f"no image of {self.data} is finished by all of {', '.join(self.names)}; evaluate again")
         return finished.drop_duplicates("image").set_index("image")[["id", "group"]].sort_index()
 
     @cached_property

@@ -263,9 +263,7 @@ class Results:
         """The counts of `calibration`: int64 (bins, 3), over all seeds; raises the same errors."""
         counts: metrics.Counts = np.sum([self.bins(r, CALIBRATION, metrics.BINS) for r in self.runs_of(name)], axis=0)
         if not counts.any():
-            raise ValueError(
-                f"no confidences of {name} were counted; evaluate(…, calibration=True), and see its docstring"
-            )
+            raise ValueError(f"no confidences of {name} were counted; evaluate(…, calibration=True): see its docstring")
         return counts
 
     def _with_note(self, table: pd.DataFrame, before: str = "") -> pd.DataFrame:
