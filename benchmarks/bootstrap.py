@@ -44,10 +44,10 @@ def main() -> None:
 
     names = [f"model {i}" for i in range(6)]
     shown = (parts[..., 1] > 0).sum(axis=0)
-    sheet = GroupedCounts({name: images(0.6 + 0.02 * i, seed=i)[None] for i, name in enumerate(names)},
+    grouped = GroupedCounts({name: images(0.6 + 0.02 * i, seed=i)[None] for i, name in enumerate(names)},
                   tuple(map(str, range(CLASSES))), shown)  # fmt: skip
     start = perf_counter()
-    pairs = pairwise_table(sheet, resample(sheet, RESAMPLES))
+    pairs = pairwise_table(grouped, resample(grouped, RESAMPLES))
     print(f"\n{len(names)} models, {len(pairs)} pairs, all intervals at once: {perf_counter() - start:.2f} s")
 
 

@@ -83,9 +83,9 @@ def usual_loop(model: SegModel, dataset: SegmentationDataset) -> np.ndarray:
         image, mask = (Image.open(path) for path in record.files)
         pred = usual_mask(model, image.convert("RGB"), transform)
         target = torch.from_numpy(np.array(mask)).long()
-        judged = ~torch.isin(target, torch.from_numpy(void))
+        counted = ~torch.isin(target, torch.from_numpy(void))
         for k in range(len(CLASSES)):
-            p, t = (pred == k) & judged, (target == k) & judged
+            p, t = (pred == k) & counted, (target == k) & counted
             intersections[k] += (p & t).sum()
             unions[k] += (p | t).sum()
     return (intersections / unions).numpy()

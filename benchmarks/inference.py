@@ -3,8 +3,8 @@
     python benchmarks/inference.py
 
 The example: the preset's transforms (short side 520), the model in `eval()`, its `["out"]`, interpolated to the
-photograph's own size, argmax. Ours: `inference.FastModel` and `masks.to_mask`, which `predict` and `evaluate` use. Models,
-frames and the short training are those of `evaluation.py`.
+photograph's own size, argmax. Ours: `FastModel` and `masks.to_mask`, which `predict` and `evaluate` use. Models, frames
+and the short training are those of `evaluation.py`.
 
 Pixels may differ for three reasons, which the table keeps apart: *fused*, the same resized image through the model
 before and after BatchNorm was folded into its convolutions; *resized*, torchvision's tensor resize against Pillow's,

@@ -51,12 +51,12 @@ def test_each_direct_requirement_is_pinned_and_installed_as_pinned(requirement):
 def test_each_imported_package_is_declared():
     """Packages that another package brings along today may be missing tomorrow."""
     declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
-    owners, optional = metadata.packages_distributions(), {"tensorflow"}
+    owners, known = metadata.packages_distributions(), {*sys.stdlib_module_names, "seglab", "tensorflow"}
     for path in (ROOT / "seglab").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            for name in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - optional - {"seglab"}:
+            for name in {module.partition(".")[0] for module in modules} - known:
                 assert {canonicalize_name(owner) for owner in owners[name]} & declared, f"{path.name} imports {name}"
 
 

@@ -1,10 +1,11 @@
-"""Do 95 % intervals hold the truth 95 times in a hundred? The study behind notebook 04.
+"""How many of the 95 % intervals contain the truth? The study behind notebook 04.
 
-    python benchmarks/studies/interval_coverage.py     about a quarter of an hour on two cores; goes on where it was interrupted
+    python benchmarks/studies/interval_coverage.py     about a quarter of an hour on two cores; resumes when interrupted
 
-Two minis are trained for a minute on Toytown at 96×128. Both judge a large pool of scenes that no split has: what they
-get on all of it is the truth. The pool is cut into test sets of 30 and of 100 scenes, 500 of each, and every test set
-gives an interval for each model's mIoU and for their difference, as `Results` does. Counted is which hold the truth.
+Two minis are trained for a minute on Toytown at 96×128. Both are evaluated on a large pool of scenes of no split: their
+value on all of it is the truth. The pool is cut into test sets of 30 and of 100 scenes, 500 of each, and every test set
+gives an interval for each model's mIoU and for their difference, as `Results` does. The study counts the intervals that
+contain the truth.
 
 - `data/results/coverage.csv`: a row a test set and number: n images, set, what, value, low, high;
 - `data/results/coverage_truth.csv`: the same numbers on the whole pool.
@@ -58,7 +59,7 @@ def quick(name: str, folder: Path) -> FastModel:
 
 
 @torch.inference_mode()
-def judge(task: tuple[int, Path]) -> None:
+def count_chunk(task: tuple[int, Path]) -> None:
     """Parts of some scenes, see `metrics.parts`: int32 (models, CHUNK, K, 3), into a file."""
     chunk, folder = task
     torch.set_num_threads(1)
@@ -81,44 +82,44 @@ def parts_file(chunk: int, folder: Path) -> Path:
 
 
 def pool(folder: Path, scenes: int, jobs: int) -> NDArray[np.int64]:
-    """(models, scenes, K, 3), judged as far as they are not yet."""
+    """(models, scenes, K, 3), the missing ones are counted first."""
     for name in MODELS:
         train(name, folder)
     chunks = range(-(-scenes // CHUNK))
     todo = [(chunk, folder) for chunk in chunks if not parts_file(chunk, folder).exists()]
     if todo:
         with multiprocessing.get_context("spawn").Pool(jobs) as workers:
-            judged = workers.imap_unordered(judge, todo)
+            finished = workers.imap_unordered(count_chunk, todo)
             for _ in tqdm(
-                judged, desc="pool", unit="thousand scenes", total=len(chunks), initial=len(chunks) - len(todo)
+                finished, desc="pool", unit="thousand scenes", total=len(chunks), initial=len(chunks) - len(todo)
             ):
                 pass
     return np.concatenate([np.load(parts_file(c, folder)) for c in chunks], axis=1).astype(np.int64)
 
 
-def sheet(judged: NDArray[np.int64]) -> GroupedCounts:
-    shown = (judged[0, :, :, 1] > 0).sum(axis=0)
-    return GroupedCounts({name: p[None] for name, p in zip(MODELS, judged, strict=True)}, STREET.names, shown)
+def grouped(counts: NDArray[np.int64]) -> GroupedCounts:
+    shown = (counts[0, :, :, 1] > 0).sum(axis=0)
+    return GroupedCounts({name: p[None] for name, p in zip(MODELS, counts, strict=True)}, STREET.names, shown)
 
 
-def row(judged: NDArray[np.int64], seed: int) -> dict[str, list[float]]:
+def row(counts: NDArray[np.int64], seed: int) -> dict[str, list[float]]:
     """What one test set says: value, low, high of each model's mIoU and of their difference."""
-    drawn = resample(sheet(judged), seed=seed)
+    drawn = resample(grouped(counts), seed=seed)
     assert drawn is not None
     first, second = (drawn.miou(name) for name in MODELS)
     found = {MODELS[0]: first, MODELS[1]: second, "difference": first - second}
     return {what: [e.value, *np.ravel(intervals([e]))] for what, e in found.items()}
 
 
-def study(judged: NDArray[np.int64]) -> tuple[pd.DataFrame, pd.Series]:
+def study(counts: NDArray[np.int64]) -> tuple[pd.DataFrame, pd.Series]:
     """All test sets that the pool gives, and the truth."""
-    whole = sheet(judged)
+    whole = grouped(counts)
     values = [float(whole.miou(name)[0]) for name in MODELS]
     truth = dict(zip([*MODELS, "difference"], [*values, values[0] - values[1]], strict=True))
     rows = []
     for n in SIZES:
-        for k in tqdm(range(min(SETS, judged.shape[1] // n)), desc=f"{n} images", unit="set"):
-            found = row(judged[:, k * n : (k + 1) * n], seed=k)
+        for k in tqdm(range(min(SETS, counts.shape[1] // n)), desc=f"{n} images", unit="set"):
+            found = row(counts[:, k * n : (k + 1) * n], seed=k)
             rows += [(n, k, what, *numbers) for what, numbers in found.items()]
     return pd.DataFrame(rows, columns=["n", "set", "what", "value", "low", "high"]), pd.Series(truth, name="value")
 
@@ -133,9 +134,9 @@ def coverage(table: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that judge scenes")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that evaluate scenes")
     parser.add_argument("--scenes", type=int, default=POOL, help="size of the pool")
-    parser.add_argument("--runs", type=Path, default=Path("runs/coverage"), help="folder for what is judged already")
+    parser.add_argument("--runs", type=Path, default=Path("runs/coverage"), help="folder of the finished counts")
     parser.add_argument("--again", action="store_true", help="also if its tables are there")
     given = parser.parse_args()
     stored = results_dir() / "coverage.csv", results_dir() / "coverage_truth.csv"

@@ -5,8 +5,8 @@
 A U-Net mini is trained from scratch on 10, on 50 and on all 1200 training scenes of Toytown at 96×128, and on 10
 without augmentation; and where `SEGLAB_DATA` has the membrane set, on 2, 5 and all of its training slices. Beside it an
 FCN mini, on 10 scenes and on all. Every training takes the same number of steps: few images come round more often. The
-seed decides the first weights, the crops, and which the few images are. The last weights are judged: choosing an epoch
-would take labelled images, too.
+seed decides the first weights, the crops, and the choice of the few images. The last weights are evaluated, because
+choosing an epoch would need labelled images, too.
 
 - `data/results/small_data.csv`: for each training a row on its own images (at most 50 of them, split "train") and one
   on images that it never saw (split "test");
@@ -92,8 +92,8 @@ def train(run: Run, folder: Path) -> pd.DataFrame:
     said = json.loads((out / "run.json").read_text(encoding="utf-8"))
     common = dict(zip(KEYS, run, strict=True)) | {"steps": recipe.epochs * EPOCH // recipe.batch}
     rows = []
-    for split, judged in (("train", few.subset(range(min(images, 50)))), ("test", unseen)):
-        counts = count(last, judged)
+    for split, evaluated in (("train", few.subset(range(min(images, 50)))), ("test", unseen)):
+        counts = count(last, evaluated)
         row = {"split": split, "miou": float(mean_iou(counts)), "pixel_accuracy": float(pixel_accuracy(counts))}
         rows.append(common | row | dict(zip(few.classes.names, iou_per_class(counts).tolist(), strict=True)))
     table = pd.DataFrame(rows).assign(minutes=said["minutes"])
@@ -132,7 +132,8 @@ def note(path: Path, run_json: Path) -> None:
     """What the whole study took, and where."""
     minutes = pd.read_csv(path).query("split == 'test'")["minutes"].sum()
     machine = json.loads(run_json.read_text(encoding="utf-8"))["machine"]
-    facts = {"command": "python benchmarks/studies/small_data.py", "minutes": round(float(minutes), 1), "machine": machine}
+    command = "python benchmarks/studies/small_data.py"
+    facts = {"command": command, "minutes": round(float(minutes), 1), "machine": machine}
     path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 

@@ -52,7 +52,7 @@ def test_scenes_are_judged_and_kept(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         save_model(models[-1], tmp_path / name / "best.safetensors")
     threads = torch.get_num_threads()
-    study.judge((1, tmp_path))
+    study.count_chunk((1, tmp_path))
     torch.set_num_threads(threads)
     kept = np.load(study.parts_file(1, tmp_path))
     assert kept.shape == (2, 4, 11, 3)
