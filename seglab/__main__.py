@@ -10,6 +10,7 @@ except ModuleNotFoundError:  # a checkout that is run with a Python without its 
     sys.exit(f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab")
 
 from seglab._utils.errors import plain_errors
+from seglab.data.command import datasets
 from seglab.evaluation.command import evaluate
 from seglab.report.command import report
 from seglab.training.command import train
@@ -47,27 +48,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def datasets(
-    check: Annotated[
-        tuple[str, str] | None,
-        typer.Option(metavar="NAME SPLIT", help="Read every image and mask of a split, and list the unusable ones."),
-    ] = None,
-) -> None:
-    """List the data sets, and which of them are on this machine."""
-    from seglab.data.catalogue import table
-    from seglab.data.loading import data_root, load_dataset, local_datasets
-
-    if check is None:
-        rows, local = table()[["title", "classes", "images", "download"]], set(local_datasets())
-        rows["here"] = ["drawn" if name == "toytown" else "yes" if name in local else "" for name in rows.index]
-        typer.echo(rows.to_string())
-        typer.echo(f"\nData lies in {data_root()}; the environment variable SEGLAB_DATA names another folder.")
-        return
-    with plain_errors():
-        dataset = load_dataset(*check, download=False)
-        dataset.check()
-    typer.echo(f"All {len(dataset)} images of {' '.join(check)} and their masks can be used.")
+app.command()(datasets)
 
 
 @app.command()
@@ -163,6 +144,10 @@ def predict(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files, or folders of them.")],
     model: Annotated[str, typer.Option(help="A model as unet_mini:camvid, or a checkpoint.")] = "unet_mini:camvid",
     out: Annotated[Path, typer.Option(help="Folder for masks, overlays and the table.")] = Path("predictions"),
+    data: Annotated[
+        str | None,
+        typer.Option(help="Your own data, or a data set: its class names and colours, which must be the model's."),
+    ] = None,
     tile: Annotated[
         tuple[int, int] | None, typer.Option(help="Predict overlapping tiles of this height and width.")
     ] = None,
@@ -175,12 +160,15 @@ def predict(
     Unusable images are listed and left out. An interrupted call resumes.
     """
     from seglab.data.images import image_paths
+    from seglab.data.loading import classes_of
     from seglab.inference.folder import segment
     from seglab.models.loading import load_model
 
     with plain_errors():
         paths = image_paths(photos)
         net = load_model(model, device=device)
+        if data is not None:
+            net.classes = classes_of(data, net.classes.names)
         typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
         table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha)
         if len(table):

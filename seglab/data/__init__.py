@@ -9,6 +9,16 @@ dataset      `Record`, `Sample`, `SegmentationDataset`
 readers      the files of each known data set
 catalogue    the table `DATASETS`
 loading      `load_dataset`: find, download, verify; `DataSelection`
+card         `Card`: what dataset.yaml states about your own data
+card_values  the value of each key of a card, checked
+own          from a card to a data set
+splits       splits and groups that a card states
+inspection   what a folder holds: the card that is proposed
+checking     what was read of a data set, and what looks wrong
+duplicates   images that occur more than once
+sheet        a contact sheet
+command      `seglab datasets`
+formats/     readers of annotation formats
 transforms   joint augmentation of image and label map; normalisation
 toytown/     the embedded data set: street scenes drawn from a seed
 """

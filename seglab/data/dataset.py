@@ -55,6 +55,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
         name: as given to `load_dataset`.
         split: None for a folder without splits.
         root: the data set's folder, to which file names are relative; None where scenes are drawn.
+        description: the card of one's own data as text, as far as it decides images and labels; empty otherwise.
 
     Raises:
         ValueError: there are no records.
@@ -65,6 +66,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
     classes: ClassSet
     records: tuple[Record, ...]
     root: Path | None = None
+    description: str = ""
 
     def __post_init__(self) -> None:
         if not self.records:
@@ -107,16 +109,16 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
         if problems:
             shown = "\n  ".join(problems[:10] + ["…"] * (len(problems) > 10))
             raise ValueError(f"{len(problems)} of {len(self)} images in {self.name!r} cannot be used:\n  {shown}")
-        if len(self.classes) > 1 and pixels.nonzero().flatten().tolist() == [0, IGNORE_INDEX]:
+        if not self.description and len(self.classes) > 1 and pixels.nonzero().flatten().tolist() == [0, IGNORE_INDEX]:
             raise ValueError(f"all masks of {self.name!r} hold nothing but 0 and 255: {about_0_255(self.classes)}")
 
     def fingerprint(self, progress: bool = False) -> str:
         """SHA-256 of the content of this split, the same on every machine; it differs if a byte differs.
 
         It is the hash of the listing that `sha256sum` prints for all files, sorted by their POSIX paths below the
-        data set's folder. For drawn scenes, which have no files, the arrays are hashed instead.
+        data set's folder, after the description. For drawn scenes, which have no files, the arrays are hashed instead.
         """
-        total = hashlib.sha256()
+        total = hashlib.sha256(self.description.encode())
         if self.root is None:
             for i in tqdm(range(len(self)), desc=f"hashing {self.name}", unit="image", disable=not progress):
                 sample = self[i]

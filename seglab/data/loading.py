@@ -1,7 +1,8 @@
-"""Load a data set by its name: find it in the data folder, download and verify it if it is missing.
+"""Load a data set by its name: find it in the data folder, download and verify it if it is missing; or your own.
 
     ds = load_dataset("camvid", "val")
     sample = ds[0]          # sample.image uint8 (3,H,W), sample.target uint8 (H,W), 255 = void
+    ds = load_dataset("~/leaves", "train")  # a folder as an annotation tool exported it, or its dataset.yaml
 
 The data folder is `data/`, or the value of the environment variable `SEGLAB_DATA`. Toytown is drawn and needs no files.
 """
@@ -18,14 +19,17 @@ from seglab._utils.download import fetch, human, unpack
 from seglab._utils.errors import unknown
 from seglab._utils.paths import working_root
 from seglab.data import readers
+from seglab.data.card import CARD
 from seglab.data.catalogue import DATASETS, DatasetSpec, Download
 from seglab.data.classes import CLASS_SETS, ClassSet, class_set
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.inspection import find_card
+from seglab.data.own import load_card, splits_of
 from seglab.data.toytown import scene as toytown
 
 
 def load_dataset(
-    name: str,
+    name: str | Path,
     split: str | None = None,
     root: str | Path | None = None,
     *,
@@ -34,21 +38,27 @@ def load_dataset(
     classes: ClassSet | str | None = None,
     labels: Mapping[int, int] | None = None,
 ) -> SegmentationDataset:
-    """A data set by its name in `DATASETS`.
+    """A data set by its name in `DATASETS`, or your own.
 
     Args:
-        name: a key of `DATASETS`, or Toytown in another weather, as `"toytown:night"`.
-        split: by default the first of the data set's splits; for `"folder"` the name of a subfolder, or None.
+        name: a key of `DATASETS`; Toytown in another weather, as `"toytown:night"`; or a path (`"./leaves"`): a
+            dataset.yaml, or a folder with one. A folder without one is inspected (see `inspection.inspect`).
+        split: by default the first of the data set's splits; for `"folder"` the name of a subfolder, or None; for a
+            path a split of the card or the layout, or None for all images.
         root: the data folder, by default `data_root()`; for `"folder"` the folder with images/ and masks/.
         download: whether to download missing data; if False, missing data raises an error.
         size: (H, W) of Toytown's scenes.
-        classes: for `"folder"`: a `ClassSet` or its key in `CLASS_SETS`.
+        classes: for `"folder"`: a `ClassSet` or its key in `CLASS_SETS`. For a path, names other than those of the card
+            are an error.
         labels: for `"folder"`: raw label → class index or 255, where masks do not hold class indices.
 
     Raises:
         ValueError: an unknown name or split, an option of another data set, or files that are missing or not as
             expected. The content of images and masks is checked when they are read; `check()` reads them all.
     """
+    if is_path(name):
+        return _load_own(name, split, {"root": root, "size": size, "labels": labels}, classes)
+    name = str(name)
     kind, _, weather = name.partition(":")
     if kind not in DATASETS or (weather and kind != "toytown"):
         raise unknown("data set", name, DATASETS)
@@ -71,6 +81,40 @@ def load_dataset(
         scenes = readers.toytown_scenes(split, weather or "clear", size or toytown.SIZE)
         return SegmentationDataset(name, split, CLASS_SETS[spec.classes], tuple(scenes))
     return _read(name, spec, split, install(spec, Path(root) if root else data_root(), download))
+
+
+def is_path(name: str | Path) -> bool:
+    """Whether this is a path, not a name: it has a separator or the suffix of YAML, or is an existing folder.
+
+    A name in `DATASETS` is a name; `"./coco"` is the folder beside it.
+    """
+    if isinstance(name, Path):
+        return True
+    if name.partition(":")[0] in DATASETS:
+        return False
+    return (
+        name.startswith((".", "~"))
+        or name.endswith((".yaml", ".yml"))
+        or "/" in name
+        or os.sep in name
+        or (Path(name).is_dir())
+    )
+
+
+def _load_own(
+    path: str | Path, split: str | None, others: Mapping[str, object], classes: ClassSet | str | None
+) -> SegmentationDataset:
+    if wrong := [key for key, value in others.items() if value is not None]:
+        raise ValueError(
+            f"{wrong[0]} has no meaning for {path}: the card {CARD} describes your own data; state it there"
+        )
+    card = find_card(path)
+    if classes is not None and (given := class_set(classes)).names != card.names:
+        raise ValueError(
+            f"{path} has the classes {', '.join(card.names)}, and {given.name!r} has {', '.join(given.names)};"
+            " leave the class set out"
+        )
+    return load_card(card, split)
 
 
 def data_root() -> Path:
@@ -174,8 +218,28 @@ class DataSelection:
         return dataset if self.images is None else dataset.subset(range(min(self.images, len(dataset))))
 
 
+def classes_of(name: str, expected: tuple[str, ...]) -> ClassSet:
+    """The classes of a data set; raises ValueError if their names are not the expected ones, such as a model's."""
+    known = DATASETS.get(name.partition(":")[0])
+    if known is None and not is_path(name):
+        raise unknown("data set", name, DATASETS)
+    classes = find_card(name).classes() if known is None else class_set(known.classes)
+    if classes.names != expected:
+        raise ValueError(f"{name} has the classes {', '.join(classes.names)}, and the model {', '.join(expected)}")
+    return classes
+
+
+def title_of(name: str) -> str:
+    """The title of a known data set; the name of one's own."""
+    known = DATASETS.get(name.partition(":")[0])
+    return find_card(name).title if known is None else known.title
+
+
 def evaluation_split(name: str) -> str | None:
-    """The split for evaluation: test of Toytown, else val; None where there is no val."""
+    """The split for evaluation: test of Toytown, else val; None without one. Of your own data test or val."""
+    if is_path(name):
+        splits = splits_of(find_card(name))
+        return next((split for split in ("test", "val") if split in splits), None)
     spec = DATASETS.get(name.partition(":")[0])
     if spec is None:
         raise unknown("data set", name, DATASETS)

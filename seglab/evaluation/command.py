@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 LabelMaps = Annotated[list[str] | None, Option(metavar="[NAME=]DIR", help="Predicted masks DIR/ID.png; repeatable.")]
 Root = Annotated[Path | None, Option(help="Folder of the data; for --data folder, with images/ and masks/.")]
 Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions, if they have another.")]
+OWN = "or a folder of your own data or its dataset.yaml"
 
 
 def evaluate(
     models: Annotated[list[str] | None, Argument(help="unet_mini:toytown, a checkpoint, or NAME=MODEL.")] = None,
-    data: Annotated[str, Option(help="Data set, as toytown, toytown:night, camvid.")] = "toytown",
+    data: Annotated[str, Option(help=f"Data set, as toytown, toytown:night, camvid; {OWN}.")] = "toytown",
     split: Annotated[str | None, Option(help="Its split; by default test where there is one, else val.")] = None,
     store: Annotated[Path, Option(help="SQLite file; finished images are not repeated.")] = Path("results.sqlite"),
     predictions: LabelMaps = None,
@@ -44,7 +45,8 @@ def evaluate(
 
     with plain_errors():
         folder = str(root) if root else None
-        dataset = DataSelection(data, split, images, folder, classes if data == "folder" else None).load()
+        of_data = classes if data_classes(data, bool(predictions)) else None
+        dataset = DataSelection(data, split, images, folder, of_data).load()
         named: list[tuple[str, str | Predictions]] = list(map(name_and_value, models or []))
         for name, maps in map(name_and_value, predictions or []):
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
@@ -52,6 +54,13 @@ def evaluate(
                                 calibration=calibration, device=device)  # fmt: skip
         if os.environ.get("RANK", "0") == "0":  # only the first of several processes prints
             _print_tables(results, csv)
+
+
+def data_classes(data: str, predictions: bool) -> bool:
+    """Whether --classes is about the data: they are "folder", or your own, whose card it has to agree with."""
+    from seglab.data.loading import is_path
+
+    return data == "folder" or (is_path(data) and not predictions)
 
 
 def name_and_value(text: str) -> tuple[str, str]:

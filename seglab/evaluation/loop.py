@@ -25,7 +25,9 @@ from seglab._utils.environment import memory
 from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import code_version
 from seglab.data.catalogue import DATASETS
+from seglab.data.classes import CLASS_SETS
 from seglab.data.dataset import Sample, SegmentationDataset
+from seglab.data.translation import translate
 from seglab.evaluation.evaluators import Evaluator, ImageCounts, LabelMapEvaluator, ModelEvaluator, Options, Predictions
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
@@ -182,7 +184,9 @@ def _identity(dataset: SegmentationDataset, options: Options, batch: int, progre
     spec = DATASETS.get(dataset.name.partition(":")[0])
     # The store identifies an image by its index: ids and groups in their order are part of the identity.
     listing = "".join(f"{name}\n{group}\n" for name, group in zip(dataset.ids, dataset.groups, strict=True))
-    return {
+    # The colours of your own classes are in no table of seglab, so that results have to state them.
+    own = {"target colors": [list(color) for color in dataset.classes.colors]} if dataset.description else {}
+    return own | {
         "data": f"{dataset.name} {dataset.split}" if dataset.split else dataset.name,
         "fingerprint": dataset.fingerprint(progress), "order": hashlib.sha256(listing.encode()).hexdigest(),
         "images": len(dataset), "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
@@ -224,8 +228,24 @@ def _evaluators(
         else:
             loaded = model if isinstance(model, SegModel) else load_model(model, device=device)
             height, width = dataset[0].target.shape
+            _check_classes(loaded, dataset)
             evaluator = ModelEvaluator(name, loaded, (height, width), options, dataset.classes)
         other = evaluators.setdefault((evaluator.name, evaluator.seed), evaluator)
         if differing := differences(other.identity, evaluator.identity):
             raise ValueError(f"two models are named {evaluator.name!r} ({differing}); give names: {{'a': …, 'b': …}}")
     return list(evaluators.values())
+
+
+def _check_classes(model: SegModel, dataset: SegmentationDataset) -> None:
+    """Raise a ValueError if no class of the model is one of the data, or --classes differs from a checkpoint's own."""
+    own, target = model.classes, dataset.classes
+    if own.names == target.names:
+        return
+    common = {index for index in translate(own, target).indices if index is not None} - {target.background}
+    given = dataset.name == "folder" and own.name not in CLASS_SETS  # the user gave the class set of the data
+    if given or not common:
+        listed = (", ".join([*names[:8], *["…"] * (len(names) > 8)]) for names in (own.names, target.names))
+        raise ValueError(
+            f"{model.label} predicts other classes ({next(listed)}) than {dataset.name} {target.name!r} has"
+            f" ({next(listed)}); give the class set of the model, or a model of these classes"
+        )

@@ -67,7 +67,9 @@ class Measurements:
     def classes(self) -> ClassSet:
         """The data set's class set."""
         first = next(iter(self.identities.values()))
-        return known_class_set(first["target vocabulary"], first["target classes"], first["background"])
+        classes = known_class_set(first["target vocabulary"], first["target classes"], first["background"])
+        colors = first.get("target colors")  # of your own data
+        return replace(classes, colors=tuple((r, g, b) for r, g, b in colors)) if colors else classes
 
     @cached_property
     def unnamed(self) -> list[str]:

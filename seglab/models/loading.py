@@ -123,7 +123,7 @@ def _fill(model: SegModel, found: _Found) -> None:
     # Checkpoints written before "short" was stored, as those in data/zoo, have the size of the crops only.
     model.short = facts["short"] if "short" in facts else min(run["size"]) if run else None
     if found.name or run:
-        model.label = f"{found.spec.name}:{found.name or run['train'].split()[0]}"
+        model.label = f"{found.spec.name}:{found.name or run['train'].rsplit(maxsplit=3)[0]}"
     if facts["classes"]:
         copy_weights(found.state, model.net, new_head=model.classes.names != found.classes.names)
     else:

@@ -17,6 +17,7 @@
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -64,9 +65,13 @@ def write(plan: Plan, out: str | Path, progress: bool = True) -> Path:
 
 def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, Results]:
     """Evaluate a plan: data set → results."""
-    measured = {}
-    for data in plan.data:
-        dataset = data.load()
+    measured: dict[str, Results] = {}
+    datasets = [data.load() for data in plan.data]
+    if repeated := [name for name, n in Counter((d.name, d.split) for d in datasets).items() if n > 1]:
+        raise ValueError(
+            f"two data sets of the plan are named {repeated[0][0]!r}; state another name: in one of the cards"
+        )
+    for dataset in datasets:
         results = evaluate(
             plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
             boundary=plan.boundary, calibration=plan.calibration, progress=progress,

@@ -7,13 +7,15 @@ from typing import Annotated
 from typer import Argument, Option, echo
 
 from seglab._utils.errors import plain_errors
-from seglab.evaluation.command import Classes, LabelMaps, Root
+from seglab.evaluation.command import OWN, Classes, LabelMaps, Root, data_classes
 
 
 def report(
     plan: Annotated[Path | None, Argument(help="A plan, YAML or JSON, instead of these options.")] = None,
     models: Annotated[list[str] | None, Option(help="Model, or NAME=MODEL; repeatable; default: all minis.")] = None,
-    data: Annotated[list[str] | None, Option(help="Data set, as toytown:fog; repeatable; default: toytown.")] = None,
+    data: Annotated[
+        list[str] | None, Option(help=f"Data set, as toytown:fog; {OWN}; repeatable; default: toytown.")
+    ] = None,
     split: Annotated[str | None, Option(help="Split of all of them; by default test where there is one.")] = None,
     predictions: LabelMaps = None,
     root: Root = None,
@@ -44,7 +46,7 @@ def report(
             chosen = read_plan(plan)
         elif models or data or predictions:
             common = {"split": split, "root": str(root) if root else None}
-            selections = [common | {"name": name, "classes": classes if name == "folder" else None}
+            selections = [common | {"name": name, "classes": classes if data_classes(name, bool(predictions)) else None}
                           for name in data or ["toytown"]]  # fmt: skip
             models = models or ([] if predictions else list(default_plan().models))
             values = {"models": models, "predictions": predictions, "data": selections, "classes": classes}

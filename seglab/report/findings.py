@@ -20,7 +20,7 @@ from seglab.data.catalogue import DATASETS
 from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample
 from seglab.data.labels import read_mask
-from seglab.data.loading import DataSelection
+from seglab.data.loading import DataSelection, title_of
 from seglab.data.palette import voc_colors
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.results import Results
@@ -162,8 +162,8 @@ def licences(plan: Plan) -> pd.DataFrame:
     """The licences of data and weights: columns what and licence, one row for each data set and model."""
     rows = {}
     for data in plan.data:
-        spec = DATASETS[data.name.partition(":")[0]]
-        rows[spec.title] = ("data", spec.licence)
+        spec = DATASETS.get(data.name.partition(":")[0])
+        rows[title_of(data.name)] = ("data", spec.licence if spec else "see the source of the data")
     for name, (label, *_) in plan.models.items():
         model, _, weights = label.partition(":")
         known = MODELS[model].weights if model in MODELS else {}

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seglab._utils.errors import unknown
-from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.loading import DataSelection
+from seglab.data.loading import DataSelection, is_path, title_of
 from seglab.evaluation.command import name_and_value
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.loop import Evaluable
@@ -42,7 +41,7 @@ class Plan:
     def heading(self) -> str:
         """The title; by default the number of models and the data sets."""
         count = len(self.models) + len(self.predictions)
-        data = ", ".join(dict.fromkeys(DATASETS[data.name.partition(":")[0]].title for data in self.data))
+        data = ", ".join(dict.fromkeys(title_of(data.name) for data in self.data))
         return self.title or f"{count} model{'s' * (count > 1)} on {data}"
 
 
@@ -86,11 +85,18 @@ def plan_from(values: Mapping[str, Any], source: str = "the plan") -> Plan:
         _check_fields(selection, DataSelection, f"a data set in {source}")
     if not models and not folders:
         raise ValueError(f"{source} names no model; give at least one, as models: [unet_mini:toytown]")
+    selections = [{**s, "name": _absolute(s["name"], is_path(s["name"]))} for s in selections]
     return Plan(**{
         **values, "data": tuple(DataSelection(**selection) for selection in selections),
-        "models": {name: (seeds,) if isinstance(seeds, str) else tuple(seeds) for name, seeds in models.items()},
-        "predictions": {name: str(folder) for name, folder in folders.items()},
+        "models": {name: tuple(_absolute(s, Path(s).is_file()) for s in ([seeds] if isinstance(seeds, str) else seeds))
+                   for name, seeds in models.items()},
+        "predictions": {name: _absolute(folder, True) for name, folder in folders.items()},
     })  # fmt: skip
+
+
+def _absolute(name: str, is_file: bool) -> str:
+    """A path from the root, since the page is made in another folder; the name of a model or data set unchanged."""
+    return str(Path(name).expanduser().resolve()) if is_file else name
 
 
 def _check_fields(values: Mapping[str, Any], kind: type, source: str) -> None:

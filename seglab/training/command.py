@@ -14,7 +14,12 @@ from seglab.training.recipe import Recipe
 
 def train(
     model: Annotated[str, Argument(help="unet_mini starts untrained, unet_mini:toytown from these weights.")],
-    data: Annotated[str, Option(help="Data set to train on, and to validate on unless --val names another.")],
+    data: Annotated[
+        str,
+        Option(
+            help="Data set, or folder of your own data, to train on; also to validate on, unless --val names another."
+        ),
+    ],
     val: Annotated[str | None, Option(help="Data set to validate on.")] = None,
     split: Annotated[tuple[str, str], Option(help="Splits to train and to validate on.")] = ("train", "val"),
     out: Annotated[Path | None, Option(help="Folder for weights and history; by default runs/MODEL-DATA-SEED.")] = None,
@@ -30,17 +35,21 @@ def train(
     import torch
 
     from seglab._utils.hashing import sha256_state
-    from seglab.data.loading import load_dataset
+    from seglab._utils.paths import slug
+    from seglab.data.duplicates import check_no_shared_images
+    from seglab.data.loading import is_path, load_dataset
     from seglab.models.loading import DEFAULT, load_model
     from seglab.training.loop import fit
 
     with plain_errors():
         settings = Recipe(**recipe)
         train_data, val_data = load_dataset(data, split[0]), load_dataset(val or data, split[1])
+        check_no_shared_images(train_data, val_data)
         torch.manual_seed(settings.seed)  # for the initial weights
         weights = start or (DEFAULT if ":" in model else None)
         net = load_model(model, weights, train_data.classes, norm=norm)
-        folder = out or Path("runs") / f"{model}-{data}-{settings.seed}".replace(":", "-")
+        data_name = slug(train_data.name) if is_path(data) else data
+        folder = out or Path("runs") / f"{model}-{data_name}-{settings.seed}".replace(":", "-")
         name = start.name if start else model
         origin = "untrained" if weights is None else f"{name} {sha256_state(net.net.state_dict())[:16]}"
         history = fit(net, train_data, val_data, settings, folder, workers=workers, start=origin)

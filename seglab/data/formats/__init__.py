@@ -1,0 +1,26 @@
+"""Readers of annotation formats. Each has `recognise(folder)` and `entries(card)`.
+
+entries        `Entry`, patterns of paths, raw labels → class indices
+shapes         polygons and run lengths → label map
+objects        images with objects, as annotation tools list them → entries
+proposals      images with objects → the card that they suggest
+json_files     JSON files that fit a format, and their contents
+masks          label maps in files: folders, VOC trees, one file per class or object, NumPy, MATLAB
+volumes        TIFF stacks and NIfTI volumes
+parquet        Hugging Face data sets
+pairing        which files are images and which their masks, by folders and names
+joining        images and masks by the placeholders of their patterns
+tables         class names, colours and values that tools write beside masks
+values         the values of masks, counted
+meaning        what these values mean: fields of a card, evidence, questions
+raw            the values that mask and image files of any kind hold
+pixels         images as uint8 (H, W, 3): range, bands, pages, orientation
+coco           COCO instances, also as exported by Roboflow and labelme
+panoptic       COCO panoptic
+labelme        labelme JSON
+cvat           CVAT for images 1.1, XML
+label_studio   Label Studio JSON
+via            VGG Image Annotator JSON
+supervisely    Supervisely JSON
+yolo           YOLO segmentation
+"""

@@ -1,0 +1,245 @@
+"""What the values of masks mean: fields of a card, sentences that name the values, and questions they leave open."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from seglab.data.card import VOID, Card, Proposal, Question
+from seglab.data.classes import IGNORE_INDEX
+from seglab.data.formats.entries import color_codes
+from seglab.data.formats.tables import ClassTable
+from seglab.data.formats.values import Values
+from seglab.data.palette import Color
+
+_VOID_COLOR = 0xE0E0C0  # of the borders in PASCAL VOC
+
+
+@dataclass
+class Findings:
+    """What is found about a card, piece by piece."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    evidence: list[str] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def ask(self, text: str, options: Mapping[str, Mapping[str, Any]]) -> None:
+        self.questions.append(Question(text, options))
+
+    def proposal(self, card: Card) -> Proposal:
+        """The card with all changes, and one question that combines the open ones; it has the first answers.
+
+        Each option states every field that any option changes, so that an answer replaces another one.
+        """
+        card = replace(card, **self.changes)
+        if not self.questions:
+            return Proposal(card, tuple(self.evidence))
+        changed = {name for question in self.questions for change in question.options.values() for name in change}
+        defaults = {name: getattr(card, name) for name in sorted(changed)}
+        options: dict[str, dict[str, Any]] = {}
+        for answers in product(*(question.options.items() for question in self.questions)):
+            changes = dict(defaults)
+            for _, change in answers:
+                changes |= change
+            options["; ".join(label for label, _ in answers)] = changes
+        question = Question(" ".join(question.text for question in self.questions), options)
+        return Proposal(replace(card, **next(iter(options.values()))), tuple(self.evidence), question)
+
+
+def explain(values: Values, table: ClassTable | None, void_is_zero: bool = False) -> Findings:
+    """What the values of masks mean.
+
+    Args:
+        void_is_zero: the layout is one where 0 often is void (MMSegmentation).
+
+    Raises:
+        ValueError: values that are no labels: blurred colours, or a lossy file of more than two classes.
+    """
+    found = Findings()
+    if values.read < values.total:
+        found.evidence.append(f"{values.read} of {values.total} masks were read.")
+    if values.lossy:
+        _lossy(values, table, found)
+    elif values.colors:
+        _colors(values, table, found)
+    else:
+        _numbers(values, table, found, void_is_zero)
+    return found
+
+
+def _lossy(values: Values, table: ClassTable | None, found: Findings) -> None:
+    total = sum(values.numbers.values())
+    near = sum(n for value, n in values.numbers.items() if min(value, 255 - value) < 48)
+    if values.colors or near < 0.9 * total:
+        raise ValueError(
+            "the masks were saved with lossy compression (JPEG), which changed their values; save them as PNG from the"
+            " annotation tool"
+        )
+    found.changes |= {"threshold": 128, "names": _names(2, table, found)}
+    found.evidence.append(
+        f"The masks are lossy (JPEG) and hold {len(values.numbers)} values near 0 and 255; from 128 on is class 1."
+    )
+
+
+def _names(count: int, table: ClassTable | None, found: Findings, defaults: tuple[str, ...] = ()) -> tuple[str, ...]:
+    if table is not None and len(table.names) == count:
+        return table.names
+    found.evidence.append("The names of the classes are stated nowhere; replace those under names:.")
+    return defaults or tuple(f"class_{index}" for index in range(count))
+
+
+def _rgb(code: int) -> Color:
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def _listed(counts: Mapping[int, int], form: str = "{}") -> str:
+    first = list(counts.items())[:12]
+    more = f" and {len(counts) - 12} more" if len(counts) > 12 else ""
+    return ", ".join(f"{form.format(value)} ({n} pixels)" for value, n in first) + more
+
+
+def _colors(values: Values, table: ClassTable | None, found: Findings) -> None:
+    counts = dict(values.colors.most_common())
+    if values.numbers:
+        found.evidence.append("Some masks hold colours and others numbers; numbers are read as labels.")
+    if table is not None and table.colors:
+        colors = dict(table.colors)
+        found.changes |= {"names": table.names, "colors": colors}
+        known = {int(color_codes(np.array(color))) for color in colors.values()}
+        used = sum(code in known for code in counts)
+        found.evidence.append(
+            f"{table.path.name} lists {len(colors)} classes with colours; the masks hold {used} of them."
+        )
+        if foreign := {code: n for code, n in counts.items() if code not in known}:
+            found.evidence.append(f"Colours that {table.path.name} does not list: {_listed(foreign, '#{:06x}')}.")
+        if table.void:
+            _ask_void_name(table, found)
+        return
+    if len(counts) > 64:
+        most = _listed(dict([*counts.items()][:4]), "#{:06x}")
+        raise ValueError(
+            f"the masks hold {len(counts)} colours, such as {most}; save them without"
+            " anti-aliasing and without lossy compression, or list the colours of the classes in class_dict.csv"
+            " (name,r,g,b)"
+        )
+    void = {VOID: _rgb(_VOID_COLOR)} if _VOID_COLOR in counts else {}
+    classes = [code for code, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if code != _VOID_COLOR]
+    names = _names(len(classes), table, found)
+    found.changes |= {"names": names, "colors": dict(zip(names, map(_rgb, classes), strict=True)) | void}
+    found.evidence.append(f"The masks hold {len(counts)} colours: {_listed(counts, '#{:06x}')}.")
+    if void:
+        found.evidence.append("#e0e0c0 is void, as the borders of objects in PASCAL VOC.")
+
+
+def _ask_void_name(table: ClassTable, found: Findings) -> None:
+    name = table.void
+    names, labels = table.labels(void=name)
+    colors = {VOID if key == name else key: color for key, color in table.colors.items()}
+    as_void = {"names": names, "colors": colors} if colors else {"names": names, "labels": labels}
+    found.ask(
+        f"{table.path.name} lists a class {name!r}. Is it void, so that its pixels are not evaluated, or a class?",
+        {"void": as_void, "class": {"names": table.names}},
+    )
+
+
+def _numbers(values: Values, table: ClassTable | None, found: Findings, void_is_zero: bool) -> None:
+    counts = {value: n for value, n in values.numbers.items() if value != -1}
+    found.evidence.append(f"The masks hold the values {_listed(dict(sorted(counts.items())))}.")
+    if -1 in values.numbers:
+        found.evidence.append("−1 is void.")
+    largest = max(counts, default=0)
+    binary = set(counts) <= {0, largest} and (10 <= largest <= 255 or largest == 65535)
+    expected = len(table.names) if table is not None else 2
+    if binary and largest and (table is None or expected == 2):
+        found.changes |= {"labels": {0: 0, largest: 1}, "names": _names(2, table, found)}
+        found.evidence.append(f"The two values 0 and {largest} are two classes.")
+    elif largest > IGNORE_INDEX:
+        _ask_instances(counts, table, found)
+    elif table is not None:
+        _with_table(set(counts), table, found, void_is_zero)
+    elif values.instances and len(values.instances) == values.read:
+        _ask_objects(
+            f"Each mask holds the values 1 to n, each one connected region (n up to {largest}).", counts, found
+        )
+    else:
+        _without_table(set(counts), found, void_is_zero)
+
+
+def _ask_instances(counts: Mapping[int, int], table: ClassTable | None, found: Findings) -> None:
+    divided = max(value // 1000 for value in counts)
+    labels = table.labels()[1] if table is not None else {}
+    names = table.names if table is not None else tuple(f"class_{index}" for index in range(divided + 1))
+    by_class = {"divide": 1000, "names": names} | ({"labels": labels} if labels else {})
+    one = {"threshold": 1, "names": ("background", "object")}
+    options = {"class × 1000 + object": by_class, "each value above 0 is an object of one class": one}
+    if divided > 253 or max(counts) < 1000:
+        options.pop("class × 1000 + object")
+        options["the values are no labels"] = {"names": ()}
+    found.ask(f"The masks hold values up to {max(counts)}, which are no class indices. What do they mean?", options)
+
+
+def _ask_objects(text: str, counts: Mapping[int, int], found: Findings) -> None:
+    classes = tuple(f"class_{index}" for index in range(max(counts) + 1))
+    one = {"threshold": 1, "names": ("background", "object")}
+    found.ask(f"{text} Are they objects of one class, or classes?", {"objects": one, "classes": {"names": classes}})
+
+
+def _with_table(raw: set[int], table: ClassTable, found: Findings, void_is_zero: bool) -> None:
+    names, labels = table.labels()
+    name, count = table.path.name, len(names)
+    known = set(labels) or set(range(count))
+    found.changes |= {"names": names, "labels": labels}
+    found.evidence.append(f"{name} lists {count} classes.")
+    if raw == {0, IGNORE_INDEX}:
+        found.ask(
+            f"The masks hold only 0 and 255, and {name} lists {count} classes. Is 255 void, or class 1?",
+            {"void": {}, "class": {"labels": {0: 0, 255: 1}}},
+        )
+    elif table.void and table.values:  # nnU-Net's "ignore"
+        found.changes["names"], found.changes["labels"] = table.labels(void=table.void)
+        found.evidence.append(f"{table.void!r} is void.")
+    elif table.void:
+        _ask_void_name(table, found)
+    elif not table.values and raw - {0, IGNORE_INDEX} <= set(range(1, count + 1)) and (count in raw or void_is_zero):
+        shifted = {"reduce_zero": True}
+        if count in raw and 0 not in raw:
+            found.changes |= shifted
+            found.evidence.append(f"The labels count from 1 to {count}.")
+        else:
+            options: dict[str, dict[str, Any]] = {"void": shifted}
+            options |= {"class": {}} if count not in raw else {"background": {"names": ("background", *names)}}
+            found.ask(f"{name} lists {count} classes. Does 0 mean void, or is it a class?", options)
+    elif foreign := raw - known - {IGNORE_INDEX}:
+        found.evidence.append(
+            f"Values that {name} does not list: {', '.join(map(str, sorted(foreign)))}; add their classes."
+        )
+    if IGNORE_INDEX in raw - known and len(raw) > 2:
+        found.evidence.append("255 is void.")
+
+
+def _without_table(raw: set[int], found: Findings, void_is_zero: bool) -> None:
+    ordered = sorted(raw)
+    if len(ordered) > 2 and min(np.diff(ordered)) >= 10:  # grey levels
+        labels = {value: index for index, value in enumerate(ordered)}
+        names = _names(len(ordered), None, found)
+        found.changes |= {"labels": labels, "names": names}
+        found.evidence.append("The values are far apart, so each is a class.")
+        if IGNORE_INDEX in raw:
+            without = {"labels": {v: i for v, i in labels.items() if v != IGNORE_INDEX}, "names": names[:-1]}
+            found.ask("Is 255 void, or a class?", {"class": {"labels": labels, "names": names}, "void": without})
+        return
+    largest = max(raw - {IGNORE_INDEX}, default=0)
+    if IGNORE_INDEX in raw:
+        found.evidence.append("255 is void.")
+    names = _names(largest + 1, None, found)
+    found.changes["names"] = names
+    if largest and 0 not in raw:
+        found.changes |= {"reduce_zero": True, "names": names[:-1]}
+        found.evidence.append("0 does not occur: the labels count from 1.")
+    elif void_is_zero and largest > 1:
+        found.ask(
+            "0 is void in some data sets with img_dir/ and ann_dir/ (reduce_zero_label). Is it void here, or a class?",
+            {"void": {"reduce_zero": True, "names": names[:-1]}, "class": {"names": names}},
+        )
