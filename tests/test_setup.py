@@ -92,7 +92,9 @@ def test_make_lists_its_targets():
 def test_make_test_runs_tests_and_notebooks_with_one_closing_line():
     plan = run("make", "-n", "test", cwd=ROOT).stdout
     (command,) = re.findall(r"-m pytest .*", plan)
-    assert command.startswith("-m pytest -n 2 --dist loadfile tests notebooks --nbval-lax --nbval-current-env")
+    assert command.startswith(
+        "-m pytest -n 2 --dist loadfile --no-loadscope-reorder tests notebooks --nbval-lax --nbval-current-env"
+    )
 
 
 FAKE_PYTHON = """#!/bin/sh

@@ -120,7 +120,7 @@ def confirm(data: str) -> int:
         pixels = int(apart.sum()) // 2
         if pixels > TOLERANCE * int(first["pixels"].sum()):
             raise ValueError(
-                f"{pixels} pixels of {path.name} are predicted differently; {SELF} publish counts them anew"
+                f"{pixels} pixels of {path.name} are predicted differently; count them again: {SELF} publish"
             )
         identities = {name: again.identities[again.runs_of(name)[0]] for name in names}
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -128,7 +128,7 @@ def confirm(data: str) -> int:
             identity = json.loads(text)
             marked = identity | {key: identities[name][key] for key in VERSIONS}
             if seed == SEEDS[data][0] and (other := differences(marked, identities[name])):
-                raise ValueError(f"{path.name}, {name}: another measurement ({other}); count anew: {SELF} publish")
+                raise ValueError(f"{path.name}, {name}: another measurement ({other}); count it again: {SELF} publish")
             connection.execute("UPDATE runs SET identity = ? WHERE run = ?", (json.dumps(marked), run))
     return pixels
 
