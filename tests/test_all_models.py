@@ -73,6 +73,7 @@ def evaluated(labels, data, split, out):
     return pd.read_csv(out / data / "summary.csv", index_col=0), pd.read_csv(out / data / "iou.csv", index_col=0)
 
 
+@pytest.mark.slow
 def test_every_model_predicts_and_is_evaluated(labels, real_data, tmp_path, capsys):
     table = pd.DataFrame({name: row_of(name, label, tmp_path) for name, label in labels.items()}).T
     assert list(table.index) == list(MODELS)

@@ -25,6 +25,7 @@ def seglab(*arguments: str, python: Path | str = sys.executable, **variables: st
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
 
 
+@pytest.mark.slow
 def test_this_environment_has_no_errors():
     done = seglab("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -72,6 +73,7 @@ def broken(folder: Path, package: str, error: str) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "error", "sentence", "remedy"),
     [
@@ -186,6 +188,7 @@ def wheel_python(tmp_path_factory) -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_a_wheel_contains_notebooks_and_weights(wheel_python, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = seglab("doctor", python=wheel_python)

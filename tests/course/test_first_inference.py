@@ -77,6 +77,7 @@ def executed(until):
     return names
 
 
+@pytest.mark.slow
 def test_published_weights_need_one_changed_constant(cache):
     cat = to_image(data.chelsea())
     put_in_cache(NAME, "coco", stand_in(cat))

@@ -25,6 +25,7 @@ def test_has_no_problems(path):
     assert notebooks.problems(path) == []
 
 
+@pytest.mark.slow
 @each_notebook
 def test_exercises_accept_right_answers_only(path, monkeypatch):
     monkeypatch.chdir(path.parent)

@@ -181,6 +181,7 @@ def cards(draw, root: Path) -> Card:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_what_was_written_is_read_again(data):
     with TemporaryDirectory() as folder:

@@ -221,6 +221,7 @@ def test_coco_agrees_with_another_rasteriser(real_data):
     assert total > 100_000 and agree / total > 0.96  # they differ along outlines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "split"),
     [("camvid", "train"), ("camvid", "val"), ("voc", "train"), ("voc", "val"), ("coco", "val"),

@@ -82,6 +82,7 @@ def alike(images: list[Pixels]) -> Counter[tuple[tuple[str, int], ...]]:
     return Counter(tuple(sorted(image.items())) for image in images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_class_has_its_pixels(wild, tmp_path, kind):
     for subfolder in SUBFOLDERS.get(kind, ("",)):
@@ -151,6 +152,7 @@ def test_a_folder_without_a_card_is_read_where_no_question_is_open(wild):
         load_dataset(wild / "13-camvid-kaggle" / "data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"), [("01-coco-instances", "stone"), ("07-cvat-segmentation-mask", "tiger"), ("23-yolo-seg", "kudzu")]
 )

@@ -1,6 +1,7 @@
 """`seglab evaluate`."""
 
 import pandas as pd
+import pytest
 from helpers.evaluation import command, of
 from typer.testing import CliRunner
 
@@ -8,6 +9,7 @@ from seglab import Results
 from seglab.__main__ import app
 
 
+@pytest.mark.slow
 def test_tables_are_printed_and_written(trained, folder, tmp_path):
     arguments = [*trained.values(), *of(folder), "--store", tmp_path / "s.sqlite", "--images", 4, "--device", "cpu"]
     run = command(*arguments, "--csv", tmp_path / "tables", f"again={trained['lraspp_mini']}")

@@ -37,6 +37,7 @@ from seglab.metrics.boundary import boundary_counts
 from seglab.metrics.calibration import calibration_counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_are_those_of_a_plain_loop(trained, name, monkeypatch):
     """Fused: at most one pixel in ten thousand differs. Unfused: none."""

@@ -29,6 +29,7 @@ from seglab.models.checkpoints import save_model
 from seglab.models.unet import UNet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_counts_do_not_depend_on_the_number_of_threads(trained, precision):
     model, ds = load_model(trained["lraspp_mini"], device="cpu"), town(12)
@@ -132,6 +133,7 @@ for path in map(str.strip, sys.stdin):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux can a process that has imported torch be forked")
 def test_evaluation_continues_after_it_was_killed(trained, tmp_path):
     """22 kills during images and at the start; the tables are those of an undisturbed run."""
@@ -231,6 +233,7 @@ def test_finished_images_are_not_computed_again(tmp_path):
     assert_same(read(tmp_path / "4.sqlite"), evaluate(wrap(Counting(), "street"), town(), batch=4).tables)
 
 
+@pytest.mark.slow
 def test_two_processes_count_as_one(trained, folder, tmp_path):
     """Two real processes; the first prints the tables when both have finished."""
     arguments = ("evaluate", *trained.values(), *of(folder), "--batch", "2", "--boundary")
@@ -388,6 +391,7 @@ for count in (200, 2000):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say how much memory a process took at most")
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     """Of 2,000 images, the pixels of 1,800 more would take 88 MB."""

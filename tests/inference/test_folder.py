@@ -55,6 +55,7 @@ def test_the_folder_of_the_photographs_is_refused(tmp_path):
     assert (tmp_path / "a_mask.png").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -71,6 +72,7 @@ def test_errors_have_no_traceback(tmp_path, monkeypatch, arguments, message):
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -87,6 +89,7 @@ def test_an_invalid_option_is_reported_once(tmp_path, arguments, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_call_is_continued(tmp_path):
     """After SIGKILL, finished photographs are kept, and the files equal those of a call that was not killed."""
     photos, out, whole = (tmp_path / name for name in ("photos", "out", "whole"))

@@ -89,6 +89,7 @@ def test_the_table_counts_the_mask():
     assert table.loc["road", "confidence"] == pytest.approx(float(p.confidence()[where].mean()), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_twelve_megapixels_and_150_classes_stay_small():
     """All scores would take 7.2 GB; mask, entropy and the scores of one class take a few hundred megabytes."""
     p = noise((3000, 4000), (128, 170), CLASS_SETS["ade20k"])

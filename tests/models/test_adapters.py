@@ -22,6 +22,7 @@ MINIS = [name for name in MODELS if name.endswith("_mini")]
 TORCHVISION = [n for n, spec in MODELS.items() if spec.library == "torchvision" and n not in MINIS]
 
 
+@pytest.mark.slow
 @ALL
 @pytest.mark.parametrize("size", [(64, 96), (70, 99)])
 def test_preprocess_and_scores_have_the_common_form(untrained, name, size):
@@ -50,6 +51,7 @@ def test_backbone_and_head_contain_all_parameters(untrained, name):
     assert len(backbone) + len(head) == len(list(model.parameters()))
 
 
+@pytest.mark.slow
 @ALL
 def test_learns_one_batch(untrained, name):
     """Twenty steps on one batch lower the loss."""

@@ -21,6 +21,7 @@ def test_rows_name_known_families_and_class_sets():
         assert spec.classes is None or spec.classes in CLASS_SETS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_parameters_and_multiply_accumulates_are_those_counted(name):
     """On tensors that have shapes and no values."""

@@ -12,6 +12,7 @@ from seglab.report import build, check
 from seglab.report.plan import Plan
 
 
+@pytest.mark.slow
 def test_files_of_a_report(written):
     manifest = json.loads((written / "manifest.json").read_text())
     assert manifest["plan"]["models"] == {"unet": ["unet_mini:toytown"], "<b>lr</b>": ["lraspp_mini:toytown"]}
@@ -28,6 +29,7 @@ def test_files_of_a_report(written):
     assert (timings["ms"] > 0).all()
 
 
+@pytest.mark.slow
 def test_writing_again_changes_nothing(written):
     before, images = tables(written), read(written / "counts.sqlite").images
     build.write(TWO_MODELS, written, progress=False)
@@ -35,6 +37,7 @@ def test_writing_again_changes_nothing(written):
     pd.testing.assert_frame_equal(read(written / "counts.sqlite").images, images)  # with the same times: not done again
 
 
+@pytest.mark.slow
 def test_one_model_without_comparison(tmp_path):
     """Nothing to compare, and still a page."""
     plan = Plan({"fcn": ("fcn_mini:toytown",)}, (DataSelection("toytown", images=3),))

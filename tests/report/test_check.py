@@ -10,6 +10,7 @@ from seglab.__main__ import app
 from seglab.report import check
 
 
+@pytest.mark.slow
 def test_check_lists_every_change(written, tmp_path):
     assert check.check(written, progress=False) == []
     out = tmp_path / "copy"

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 
+import pytest
 from helpers.reports import tables
 
 from seglab.evaluation.store import read
 
 
+@pytest.mark.slow
 def test_report_continues_after_it_was_killed(written, tmp_path):
     """A real process, killed while it evaluates; then the same command again."""
     plan, out = tmp_path / "plan.json", tmp_path / "out"

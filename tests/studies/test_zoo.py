@@ -58,6 +58,7 @@ def test_a_card_is_of_these_weights(card):
     assert all(state[key].dtype == value.dtype for key, value in model.named_buffers() if key in state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", CARDS)
 def test_what_a_card_says_was_counted(card):
     model, _, data = card.partition("-")
@@ -70,6 +71,7 @@ def test_what_a_card_says_was_counted(card):
     assert facts["measured"]["miou of each seed"] == pytest.approx(results.seeds()["miou"].to_list(), abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", [card for card in CARDS if card.endswith("-toytown")])
 def test_counting_again_gives_the_same(card):
     """On the first scenes, and but for a few pixels: processors round differently."""
@@ -91,6 +93,7 @@ def test_committed_counts_are_those_of_this_code(data):
     assert {identity["code"] for identity in identities} == {code_version()}, advice
 
 
+@pytest.mark.slow
 def test_a_committed_store_can_be_extended(tmp_path):
     path = tmp_path / "extended.sqlite"
     shutil.copy(stored_counts("toytown"), path)
@@ -119,6 +122,7 @@ def test_counts_of_other_code_are_not_confirmed(tmp_path, monkeypatch):
     assert sha256_file(path) == digest
 
 
+@pytest.mark.slow
 def test_another_seed_can_follow(tmp_path, monkeypatch):
     """Its counts join those of the others; what travels stays as it is."""
     name, ours = "lraspp_mini:toytown", tmp_path / "zoo"

@@ -6,6 +6,7 @@ import time
 from dataclasses import fields
 
 import pandas as pd
+import pytest
 from helpers.tiny_training import SIZE, assert_same_files
 from typer.testing import CliRunner
 
@@ -18,6 +19,7 @@ TRAIN = ("seglab", "train", "lraspp_mini", "--data", "camvid", "--size", *SIZE, 
          "--ema", 0.8, "--out")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(start, tmp_path):
     """Killed at three moments: somewhere in an epoch, and twice while files are written."""
     whole = start(*TRAIN, tmp_path / "whole")

@@ -87,6 +87,7 @@ def assert_same_predictions(one, other, image):
     assert torch.equal(before.mask, after.mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MODELS if name.endswith("_mini")])
 def test_a_trained_model_predicts_the_same_after_it_is_saved(name, tmp_path):
     """On an image larger than the crops, in whatever way the weights are saved and loaded."""
@@ -143,6 +144,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_same_seed_gives_the_same_weights(variant):
     recipe = replace(TINY, **VARIANTS[variant])
@@ -186,6 +188,7 @@ torch.save({"counts": counts, "loss": loss, "model": model.state_dict(), "first"
 """
 
 
+@pytest.mark.slow
 def test_two_processes(start, camvid, tmp_path, monkeypatch):
     """They write one set of files, have equal weights, and together count each validation image once."""
     (tmp_path / "together.py").write_text(TOGETHER)

@@ -17,6 +17,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [{}, {"ema": 0.8, "freeze": 1, "optimizer": "sgd"}], ids=["plain", "all"])
 def test_a_run_continues_wherever_saving_stopped(tmp_path, monkeypatch, recipe):
     """Stopped before each single file that is written, a run gives the result of one that never stopped."""

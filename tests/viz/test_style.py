@@ -77,6 +77,7 @@ def test_threads_do_not_mix_their_styles():
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_figures_do_not_import_pyplot():
     """Drawing with pyplot inside widget callbacks corrupts figures; a second process shows that nothing imports it."""
     code = (

@@ -36,6 +36,7 @@ torch.save(predictions, sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_weights_packed_on_one_machine_are_used_on_another(caches, server, monkeypatch, tmp_path, lraspp, segformer):
     """The process on the other machine cannot open any connection."""
     serve_torchvision(server, monkeypatch, LRASPP, lraspp[1])

@@ -46,6 +46,7 @@ def test_tables_equal_the_results(results):
     assert shown["miou"][MODELS[1]] == pytest.approx(first.to_numpy(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_every_class_and_every_cell_of_every_model(results, scenes, masks):
     comparison = compare_models(results, scenes)
     for m, name in enumerate(MODELS):

@@ -53,6 +53,7 @@ def shows_selection(explorer):
     return True
 
 
+@pytest.mark.slow
 def test_every_data_set_on_this_machine(real_data, monkeypatch):
     monkeypatch.setenv("SEGLAB_DATA", str(real_data))
     shown = explore([UNET], wait=True)
@@ -69,6 +70,7 @@ def test_every_data_set_on_this_machine(real_data, monkeypatch):
         assert torch.equal(shown.sample.image, dataset[shown.index.max].image)
 
 
+@pytest.mark.slow
 def test_every_available_model():
     shown = explore(wait=True)
     minis = {f"{name}_mini:toytown" for name in ("fcn", "unet", "deeplabv3", "lraspp", "segformer", "mask2former")}
