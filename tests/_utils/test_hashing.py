@@ -47,6 +47,7 @@ def copied(tmp_path_factory):
     return folder / "seglab", version, version()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "same"),
     [

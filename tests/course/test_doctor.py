@@ -161,6 +161,7 @@ def test_a_python_without_anything_installed_gets_one_sentence():
     assert done.stderr == f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab\n"
 
 
+@pytest.mark.slow
 def test_datasets_are_listed_and_an_unknown_name_is_refused():
     done = seglab("datasets")
     assert done.returncode == 0, done.stderr

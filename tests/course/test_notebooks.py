@@ -155,6 +155,7 @@ def test_execute_keeps_outputs_in_normal_form_and_a_failure_changes_nothing(tmp_
     assert failing.read_text() == before
 
 
+@pytest.mark.slow
 def test_nbval_compares_marked_cells_and_allows_for_what_changes(tmp_path):
     right, wrong = tmp_path / "right.ipynb", tmp_path / "wrong.ipynb"
     source = "# NBVAL_CHECK_OUTPUT\nprint(object(), '00%| | 0/3 [00:00<?, ?it/s]', 6 * 7)"

@@ -75,6 +75,7 @@ def test_instances_are_of_countable_classes_and_complete():
             assert len(np.unique(scene.target[(scene.instance == number) & labelled])) <= 1
 
 
+@pytest.mark.slow
 def test_class_fractions():
     """Thin objects are rare, the road is large, every class occurs, some edges are void."""
     counts = np.zeros(256, np.int64)
@@ -87,6 +88,7 @@ def test_class_fractions():
     assert 0.005 < counts[255] / counts.sum() < 0.04
 
 
+@pytest.mark.slow
 def test_colour_alone_does_not_solve_it():
     """A classifier of single pixels by their colour alone stays under 0.55 mIoU."""
     rng = np.random.default_rng(0)

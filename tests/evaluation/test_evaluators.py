@@ -81,6 +81,7 @@ def test_scoring_at_the_size_of_the_model(trained, name):
     assert "at the size of the network's input" in results.convention()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["original", "model"])
 def test_images_of_several_sizes_in_batches(trained, size):
     parts = [town(3), town(3, (100, 160)), town(2, (96, 96))]
@@ -213,6 +214,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", WRONG)
 def test_unusable_label_maps(label_maps, tmp_path, spoil):
     """Images finished before stay in the store."""

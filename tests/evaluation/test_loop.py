@@ -293,6 +293,7 @@ def test_first_process_does_not_wait_forever(monkeypatch, tmp_path):
     assert finished(tmp_path / "s.sqlite") == 3
 
 
+@pytest.mark.slow
 def test_names(trained, tmp_path):
     path = trained["lraspp_mini"]
     model, ds = load_model(path, device="cpu"), town(2)

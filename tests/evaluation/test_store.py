@@ -194,6 +194,7 @@ for first in range(0, 18, 3):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [1, 4])
 def test_four_processes_at_once(tmp_path, world):
     """They open and close one file in turns, or write one file each and read the others."""

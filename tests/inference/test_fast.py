@@ -63,6 +63,7 @@ def assert_close(one, other, tolerance=1e-4):
 # --- folding BatchNorm --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CONVOLUTIONAL, "segformer_mini", "mask2former_mini"])
 def test_fused_gives_the_same_scores(name):
     model = untrained(name)

@@ -29,6 +29,7 @@ def draw(path: Path, seed: int = 30_001) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_masks_overlays_and_table(tmp_path, model):
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
@@ -47,6 +48,7 @@ def test_masks_overlays_and_table(tmp_path, model):
     assert set(table["image"]) == {"scene.png"}
 
 
+@pytest.mark.slow
 def test_the_folder_of_the_photographs_is_refused(tmp_path):
     (tmp_path / "a_mask.png").write_bytes(b"mine")
     run = seglab("predict", draw(tmp_path / "a.png"), "--model", "unet_mini:toytown", "--out", tmp_path)

@@ -97,6 +97,7 @@ def test_preprocess_normalises_as_imagenet(untrained):
             untrained("unet_mini").preprocess(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_scores_equal_those_of_torchvision(untrained, name):
     model = copy.deepcopy(untrained(name))

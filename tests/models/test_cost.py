@@ -82,6 +82,7 @@ def test_published_costs(name, params, gmacs, aux):
     assert (counted.macs + aux) / 1e9 == pytest.approx(published["_ops"], abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in MODELS if n.endswith("_mini")])
 def test_every_mini_can_be_counted(name):
     model = load_model(name, weights=None, device="cpu").train()

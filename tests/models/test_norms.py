@@ -11,6 +11,7 @@ from seglab.models.norms import with_norm
 from seglab.models.registry import MODELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_group_norm_replaces_every_batch_norm(untrained, name):
     model = copy.deepcopy(untrained(name))

@@ -17,6 +17,7 @@ def test_stored_toytown_agrees_with_a_count():
     assert (counted / counted.sum() - stored / stored.sum()).abs().max() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_stored_camvid_equals_a_count(real_data, split):
     counted = class_pixels(load_dataset("camvid", split, root=real_data), progress=False)

@@ -45,6 +45,7 @@ def test_runs_differ_in_nothing_but_loss_and_length():
         assert replace(recipe, loss="ce", weights="none", epochs=study.BASE.epochs) == study.BASE
 
 
+@pytest.mark.slow
 def test_a_training_fills_both_tables_once(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "LOSSES", {"dice": Recipe(epochs=2, batch=4, size=(32, 32), loss="dice")})
     few = {split: load_dataset("toytown", split, size=(32, 32)).subset(range(8)) for split in ("train", "val", "test")}

@@ -20,6 +20,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(study, "RECIPES", {"toytown": replace(study.TOYTOWN, epochs=1, size=(32, 32))})
 
 
+@pytest.mark.slow
 def test_few_images_take_as_many_steps_as_many(tiny, tmp_path):
     path = tmp_path / "small.csv"
     for run in (("unet_mini", "toytown", 2, True, 1), ("fcn_mini", "toytown", 4, False, 0)):

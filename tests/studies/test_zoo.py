@@ -109,6 +109,7 @@ def test_a_committed_store_can_be_extended(tmp_path):
     assert results.summary()["miou"]["untrained"] < 0.2
 
 
+@pytest.mark.slow
 def test_counts_of_other_code_are_not_confirmed(tmp_path, monkeypatch):
     """Other predictions than the stored ones are refused, and the store stays as it was."""
     path = tmp_path / "counts.sqlite"

@@ -3,6 +3,7 @@
 import pickle
 from functools import partial
 
+import pytest
 import torch
 from helpers.tiny_training import SIZE, TINY, equal, run, small, town
 from torch.utils.data import default_collate
@@ -13,11 +14,13 @@ from seglab.training.recipe import Recipe
 from seglab.training.steps import augment
 
 
+@pytest.mark.slow
 def test_loading_processes_change_nothing():
     assert equal(run()[0], run(workers=2)[0])
     pickle.loads(pickle.dumps(Batches(town(), partial(augment, recipe=TINY, favour=[]), 2).pairs))
 
 
+@pytest.mark.slow
 def test_dropout_is_as_random_with_loading_processes():
     """Its random numbers come from the generator that a loader would advance."""
 

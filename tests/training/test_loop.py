@@ -24,6 +24,7 @@ from seglab.viz import charts
 from seglab.viz.charts import live_chart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lraspp_mini", "unet_mini"])
 def test_learns(name):
     """The loss falls, and the model keeps the weights of the best row of the history."""
@@ -47,6 +48,7 @@ def test_learns(name):
     np.testing.assert_array_equal(iou_per_class(counts), best[list(STREET.names)].astype(float))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [{"ema": 0.8}, {}])
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_best_epoch_is_kept(tmp_path, monkeypatch, keep, recipe):

@@ -12,6 +12,7 @@ from seglab.training.loop import fit
 from seglab.training.losses import criterion
 
 
+@pytest.mark.slow
 def test_freeze_and_release():
     """The backbone's weights and BatchNorm averages stay for two epochs; the head is trained from the first on."""
     model = small()

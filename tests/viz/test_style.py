@@ -52,6 +52,7 @@ def all_figures(scene) -> dict[str, style.Figure]:
     }
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_legible_png_with_alternative_text(scene):
     for name, figure in all_figures(scene).items():
         data, metadata = figure._repr_mimebundle_()

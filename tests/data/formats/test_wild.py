@@ -111,6 +111,7 @@ def expected_pixels(pixels):
     return {name: n for name, n in pixels.items() if isinstance(n, int) and n and name not in facts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_class_has_its_pixels(wild, kind):
     reader, answer, names = KINDS[kind]
@@ -154,6 +155,7 @@ def test_numpy_arrays_of_a_voc_tree(wild):
         assert class_pixels(entry, card, card.names) == expected
 
 
+@pytest.mark.slow
 def test_colours_are_classes_in_the_order_of_their_pixels(wild):
     folder, truth = folder_of(wild, "15-colour-masks-named-jpg")
     card = card_of(masks, folder, "")

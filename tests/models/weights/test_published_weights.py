@@ -124,6 +124,7 @@ def test_segformer(caches, server, monkeypatch, segformer, as_pickle):
     assert torch.equal(street.backbone_parameters()[0], original.backbone_parameters()[0])
 
 
+@pytest.mark.slow
 def test_mask2former(caches, server, monkeypatch):
     original = varied_mask2former("cityscapes")
     files = transformers_files(original)
@@ -150,6 +151,7 @@ def encoder(caches, server, monkeypatch):
     return original
 
 
+@pytest.mark.slow
 def test_an_encoder_without_a_trained_decoder_refuses_to_predict(encoder, tmp_path, server):
     load_model(UNET, device="cpu")
     before = requests(server)
@@ -171,6 +173,7 @@ def test_an_encoder_without_a_trained_decoder_refuses_to_predict(encoder, tmp_pa
     assert torch.equal(load_model(tmp_path / "unet.safetensors", device="cpu")(striped_images()), scores)
 
 
+@pytest.mark.slow
 def test_an_encoder_can_be_frozen_and_fine_tuned(encoder):
     model = load_model(UNET, device="cpu")
     train = load_dataset("toytown", "train").subset(range(4))
