@@ -125,13 +125,29 @@ class Proposal:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without keys that are stated twice, of which the last one would win silently."""
+    """YAML without aliases, which can unfold without end, and without keys that are stated twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"alias *{self.peek_event().anchor} is not read; write the value itself")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [getattr(key, "value", None) for key, _ in node.value]
         if repeated := next((key for key in keys if isinstance(key, str) and keys.count(key) > 1), None):
             raise yaml.YAMLError(f"key {repeated!r} is stated twice, line {node.start_mark.line + 1}")
         return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; a ValueError where it is none."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        found = " ".join(str(error).split())
+        raise ValueError(f"{path}: cannot be read as YAML ({found}); correct it there") from None
 
 
 KEYS = {"path" if f.name == "root" else f.name: f.name for f in fields(Card)}
@@ -148,12 +164,9 @@ def read_card(path: str | Path) -> Card:
     """
     path = Path(path) / CARD if Path(path).is_dir() else Path(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+        content = read_yaml(path)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; seglab datasets --inspect {path.parent} --write writes it") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        found = " ".join(str(error).split())
-        raise ValueError(f"{path}: cannot be read as YAML ({found}); correct it there") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds {kind(content)}; expected keys, as names: [background, leaf]")
     for key in content:

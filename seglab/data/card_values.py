@@ -34,6 +34,12 @@ def text(value: Any) -> str:
     return value
 
 
+def check_name(name: str, where: str = "names:") -> None:
+    """Raise a ValueError for a class name with control characters, which would change what a terminal shows."""
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
+        raise ValueError(f"{where} has the class name {name!r} with control characters; rename the class")
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"has {kind(value)}; expected a number")
@@ -79,6 +85,8 @@ def _names(value: Any) -> tuple[str, ...]:
             raise ValueError(f"has the indices {', '.join(map(str, value))}; expected 0 to {len(value) - 1}")
         value = [value[index] for index in range(len(value))]
     names = tuple(text(name) for name in _list(value))
+    for name in names:
+        check_name(name, "names")
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"has {repeated!r} twice; give each class its own name")
     if "" in names or VOID in names or len(names) > 254:

@@ -2,9 +2,9 @@
 
 entries        `Entry`, patterns of paths, raw labels → class indices
 shapes         polygons and run lengths → label map
+findings       what is found about a card, piece by piece
 objects        images with objects, as annotation tools list them → entries
-proposals      images with objects → the card that they suggest
-json_files     JSON files that fit a format, and their contents
+tools          `Reader`: the files of an annotation tool, and the card that they suggest
 masks          label maps in files: folders, VOC trees, one file per class or object, NumPy, MATLAB
 volumes        TIFF stacks and NIfTI volumes
 parquet        Hugging Face data sets

@@ -6,65 +6,71 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry
-from seglab.data.formats.json_files import of_format, pattern_of, read_json, read_listed, recognised
-from seglab.data.formats.objects import Annotated, assemble, split_of
-from seglab.data.formats.proposals import propose
+from seglab.data.card import Card
+from seglab.data.formats.findings import Findings
+from seglab.data.formats.objects import Annotated, split_of
 from seglab.data.formats.shapes import run_lengths
+from seglab.data.formats.tools import Reader, content_of, of_format, recognised
 
 KEYS = frozenset({"images", "annotations", "categories", "segmentation", "category_id"})
 PANOPTIC = frozenset({"segments_info"})
 
 
-def recognise(folder: Path) -> Proposal | None:
-    """JSON files with images, categories and segmentations, unless panoptic files have the same categories."""
+def _classes(folder: Path, files: list[Path], found: Findings) -> None:
+    """The categories of the files, in their order. Files of key points, and of the categories of panoptic files, go."""
     # Files of key points repeat the persons of the others.
-    files = recognised(folder, KEYS, PANOPTIC | {"keypoints"}) or recognised(folder, KEYS, PANOPTIC)
+    files[:] = recognised(folder, KEYS, PANOPTIC | {"keypoints"}) or files
     panoptic = recognised(folder, PANOPTIC | {"categories"})
-    found = {}
+    categories = {}
     for path in (*panoptic, *files):
         with of_format(path, "coco"):
-            found[path] = [(item["id"], str(item["name"]), item.get("supercategory"))
-                           for item in read_json(path)["categories"]]  # fmt: skip
-    categories = {path: found[path] for path in files if found[path] not in [found[other] for other in panoptic]}
-    if not categories:
-        return None
-    every = [item for items in categories.values() for item in items]
+            categories[path] = [(item["id"], str(item["name"]), item.get("supercategory"))
+                                for item in content_of(path)["categories"]]  # fmt: skip
+    files[:] = [path for path in files if categories[path] not in [categories[other] for other in panoptic]]
+    every = [item for path in files for item in categories[path]]
     # Roboflow adds a category for the project, the supercategory of all others. It has no objects.
     projects = {above for _, _, above in every} - {"none"}
     extra = {name for _, name, above in every if above == "none" and {name} == projects}
-    evidence = [f"Category {name!r} is the project (Roboflow), no class." for name in extra]
-    card = Card(folder, format="coco", annotations=pattern_of(folder, list(categories)))
-    names = [name for _, name, _ in every if name not in extra]
-    return propose(card, read_listed(card, _parse, KEYS, PANOPTIC), names, evidence, ask=False)
+    found.evidence += [f"Category {name!r} is the project (Roboflow), no class." for name in extra]
+    found.changes["names"] = [name for _, name, _ in every if name not in extra]
 
 
-def entries(card: Card) -> list[Entry]:
-    """The images that the annotation files list; crowds are painted as their class."""
-    return assemble(card, read_listed(card, _parse, KEYS, PANOPTIC))
+def _unique(path: Path, items: list[dict[str, Any]], value: str, kind: str) -> dict[Any, dict[str, Any]]:
+    """Items by id; equal ids with equal values are one item."""
+    found: dict[Any, dict[str, Any]] = {}
+    for item in items:
+        if found.setdefault(item["id"], item)[value] != item[value]:
+            both = f"{found[item['id']][value]!r} and {item[value]!r}"
+            raise ValueError(f"{path}: {kind} {both} have one id, {item['id']}; give each its own")
+    return found
 
 
 def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
-    categories = {category["id"]: str(category["name"]) for category in content["categories"]}
+    categories = _unique(path, content["categories"], "name", "categories")
+    images = _unique(path, content["images"], "file_name", "images")
     by_image = defaultdict(list)
-    for annotation in content["annotations"]:
-        if annotation["category_id"] not in categories:
+    for item in content["annotations"]:
+        if item["category_id"] not in categories:
             raise ValueError(
-                f"{path}: annotation {annotation.get('id')} has category {annotation['category_id']}, which is not"
-                " listed; add it under categories"
+                f"{path}: annotation {item.get('id')} has category {item['category_id']}, which is not listed; add it"
+                " under categories"
             )
-        by_image[annotation["image_id"]].append((categories[annotation["category_id"]], annotation.get("segmentation")))
-    for image in content["images"]:
-        annotations = by_image.pop(image["id"], [])
+        name = str(categories[item["category_id"]]["name"])
+        by_image[item["image_id"]].append((name, item.get("segmentation")))
+    if foreign := [key for key in by_image if key not in images]:
+        raise ValueError(
+            f"{path}: annotations of images that are not listed ({len(foreign)}, such as id {foreign[0]}); add them"
+            " under images, or remove their annotations"
+        )
+    for key, image in images.items():
         yield Annotated(
             image["file_name"], path, (image["height"], image["width"]) if image.get("height") else None,
-            tuple((name, partial(run_lengths, code)) for name, code in annotations if code),
-            tuple("box" for _, code in annotations if not code),
+            tuple((name, partial(run_lengths, code)) for name, code in by_image[key] if code),
+            tuple("box" for _, code in by_image[key] if not code),
             split_of(path.relative_to(card.root), name=True),
         )  # fmt: skip
-    if by_image:
-        raise ValueError(
-            f"{path}: annotations of images that are not listed ({len(by_image)}, such as id {next(iter(by_image))});"
-            " add them under images, or remove their annotations"
-        )
+
+
+# Crowds are painted as their class.
+READER = Reader("coco", KEYS, _parse, absent=PANOPTIC, classes=_classes, ask=False)
+recognise, entries = READER.recognise, READER.entries

@@ -1,7 +1,8 @@
 """What every reader returns, patterns of paths, and the way from raw labels to class indices."""
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,23 +53,34 @@ def regex(pattern: str, length: int | None = None) -> re.Pattern[str]:
     return re.compile(text)
 
 
+def listing(root: Path, suffixes: Sequence[str] = ("",)) -> list[str]:
+    """The regular files below a folder with these suffixes, as relative POSIX paths, sorted.
+
+    Hidden files, pipes and devices are left out. Links to folders are followed, but not into a folder around them.
+    """
+    found: list[str] = []
+    folders: list[tuple[Path, str, tuple[Path, ...]]] = [(root, "", (root.resolve(),))]
+    while folders:
+        folder, start, around = folders.pop()
+        for item in os.scandir(folder) if folder.is_dir() else ():
+            if item.name.startswith((".", "__MACOSX")):
+                continue
+            path = Path(item.path)
+            if item.is_dir() and (real := path.resolve()) not in around:
+                folders.append((path, f"{start}{item.name}/", (*around, real)))
+            elif item.name.lower().endswith(tuple(suffixes)) and item.is_file():
+                found.append(start + item.name)
+    return sorted(found, key=lambda path: path.split("/"))
+
+
 def matches(root: Path, pattern: str) -> Iterator[tuple[Path, dict[str, str]]]:
     """The files below `root` that fit a pattern, sorted, each with the values of its placeholders."""
     compiled = regex(pattern)
     # The fixed beginning of the pattern is the folder to search.
-    start = root / pattern.partition("{")[0].partition("*")[0].rpartition("/")[0]
-    for path in sorted(start.rglob("*")) if start.is_dir() else []:
-        relative = path.relative_to(root)
-        found = compiled.fullmatch(relative.as_posix())
-        if found and path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            yield path, found.groupdict()
-
-
-def fill(pattern: str, values: Mapping[str, str]) -> str:
-    """A pattern with the values of its placeholders: `fill("masks/{id}.png", {"id": "a"})` → "masks/a.png"."""
-    for name, value in values.items():
-        pattern = pattern.replace("{" + name + "}", value)
-    return pattern
+    start = pattern.partition("{")[0].partition("*")[0].rpartition("/")[0]
+    for path in listing(root / start):
+        if found := compiled.fullmatch(f"{start}/{path}" if start else path):
+            yield root / start / path, found.groupdict()
 
 
 def to_labels(raw: NDArray[Any], card: Card, name: str | Path) -> Labels:
@@ -98,45 +110,61 @@ def to_labels(raw: NDArray[Any], card: Card, name: str | Path) -> Labels:
     return values.astype(np.uint8)
 
 
-def color_codes(rgb: NDArray[Any]) -> NDArray[np.int64]:
+def color_codes(rgb: Any) -> NDArray[np.int64]:
     """Colours (..., 3) → 0xRRGGBB (...)."""
-    channels = rgb.astype(np.int64)
+    channels = np.asarray(rgb).astype(np.int64)
     return channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
 
 
+def _index(meaning: int | str, card: Card) -> int:
+    return IGNORE_INDEX if meaning == VOID else meaning if isinstance(meaning, int) else card.names.index(meaning)
+
+
+def _looked_up(
+    values: NDArray[Any], meanings: Mapping[Any, int | str], card: Card
+) -> tuple[NDArray[np.int64], dict[int, int]]:
+    """The class index of each value, and the pixels of each value that `meanings` lacks, most frequent first."""
+    order = np.array(sorted(meanings))
+    position = np.searchsorted(order, values).clip(max=len(order) - 1)
+    found, pixels = np.unique(values[order[position] != values], return_counts=True)
+    foreign = sorted(zip(found.tolist(), pixels.tolist(), strict=True), key=lambda item: (-item[1], -item[0]))
+    return np.array([_index(meanings[v], card) for v in order.tolist()], np.int64)[position], dict(foreign)
+
+
 def _from_colors(rgb: NDArray[Any], card: Card, name: str | Path) -> NDArray[np.int64]:
-    codes = color_codes(rgb)
-    known = {int(color_codes(np.array(color))): IGNORE_INDEX if label == VOID else card.names.index(label)
-             for label, color in card.colors.items()}  # fmt: skip
-    if not known:
+    if not card.colors:
         raise ValueError(f"{name}: the mask holds colours; state the colour of each class under colors: in the card")
-    order = np.array(sorted(known))
-    position = np.searchsorted(order, codes).clip(max=len(order) - 1)
-    if (order[position] != codes).any():
-        found, pixels = np.unique(codes, return_counts=True)
-        foreign = [(int(n), int(code)) for code, n in zip(found, pixels, strict=True) if int(code) not in known]
-        listed = ", ".join(f"#{code:06x} ({n} pixels)" for n, code in sorted(foreign, reverse=True)[:5])
+    codes = color_codes(rgb)
+    meanings = {int(color_codes(color)): label for label, color in card.colors.items()}
+    labels, foreign = _looked_up(codes, meanings, card)
+    if foreign:
+        listed = ", ".join(f"#{code:06x} ({n} pixels)" for code, n in [*foreign.items()][:5])
         raise ValueError(
-            f"{name}: {len(foreign)} of {len(found)} colours are not in the card: {listed}. Add them under colors:, or"
-            " save the mask without anti-aliasing and without lossy compression"
+            f"{name}: {len(foreign)} of {len(np.unique(codes))} colours are not in the card: {listed}. Add them under"
+            " colors:, or save the mask without anti-aliasing and without lossy compression"
         )
-    return np.array([known[code] for code in order.tolist()], np.int64)[position]
+    return labels
 
 
 def _translated(values: NDArray[np.int64], card: Card, name: str | Path) -> NDArray[np.int64]:
     # −1 and 255 are void unless they are listed.
-    meanings = {-1: VOID, IGNORE_INDEX: VOID, **card.labels}
-    order = np.array(sorted(meanings))
-    position = np.searchsorted(order, values).clip(max=len(order) - 1)
-    if (foreign := order[position] != values).any():
-        found, pixels = np.unique(values[foreign], return_counts=True)
-        listed = ", ".join(f"{value} ({n} pixels)" for value, n in list(zip(found, pixels, strict=True))[:10])
+    labels, foreign = _looked_up(values, {-1: VOID, IGNORE_INDEX: VOID, **card.labels}, card)
+    if foreign:
+        listed = ", ".join(f"{value} ({n} pixels)" for value, n in sorted(foreign.items())[:10])
         raise ValueError(f"{name}: values that labels: in the card does not list: {listed}; add them")
+    return labels
 
-    def index(meaning: int | str) -> int:
-        return IGNORE_INDEX if meaning == VOID else meaning if isinstance(meaning, int) else card.names.index(meaning)
 
-    return np.array([index(meanings[value]) for value in order.tolist()], np.int64)[position]
+def check_size(found: tuple[int, int], size: tuple[int, int], card: Card, name: str | Path) -> None:
+    """Raise a ValueError unless a mask fits its image (H, W): equal, or with `size: upsample` of its aspect ratio."""
+    (h, w), (height, width) = found, size
+    sizes = f"{name}: the image is {height} × {width} pixels (height × width), its mask {h} × {w}"
+    if found == size[::-1] != size and card.size == "equal":
+        other = "upright" if card.orientation == "stored" else "stored"
+        raise ValueError(f"{sizes}; does one of them ignore the EXIF orientation? Then state orientation: {other}")
+    if found != size and (card.size == "equal" or abs(h * width - w * height) > max(width, height)):
+        remedy = "state size: upsample" if card.size == "equal" else "masks of another aspect ratio are not upsampled"
+        raise ValueError(f"{sizes}; {remedy}, or pair images and masks by their names")
 
 
 def fitted(labels: Labels, size: tuple[int, int], card: Card, name: str | Path) -> Labels:
@@ -145,20 +173,12 @@ def fitted(labels: Labels, size: tuple[int, int], card: Card, name: str | Path) 
     Upsampling is nearest-exact: output pixel i has the label at (i + 0.5) · h / H.
 
     Raises:
-        ValueError: another size and `size: equal`; or another aspect ratio.
+        ValueError: as `check_size`.
     """
-    if labels.shape == size:
-        return labels
     (h, w), (height, width) = labels.shape, size
-    sizes = f"{name}: the image is {height} × {width} pixels (height × width), its mask {h} × {w}"
-    if (h, w) == (width, height) and card.size == "equal":
-        other = "upright" if card.orientation == "stored" else "stored"
-        raise ValueError(f"{sizes}; does one of them ignore the EXIF orientation? Then state orientation: {other}")
-    if card.size == "equal" or abs(h * width - w * height) > max(width, height):
-        remedy = "state size: upsample" if card.size == "equal" else "masks of another aspect ratio are not upsampled"
-        raise ValueError(f"{sizes}; {remedy}, or pair images and masks by their names")
+    check_size((h, w), size, card, name)
     rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in ((height, h), (width, w)))
-    return labels[rows[:, None], columns]
+    return labels if labels.shape == size else labels[rows[:, None], columns]
 
 
 def fields(values: Mapping[str, str]) -> tuple[str, str]:

@@ -9,32 +9,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry
-from seglab.data.formats.json_files import pattern_of, read_listed, recognised
-from seglab.data.formats.objects import Annotated, assemble, split_of
-from seglab.data.formats.proposals import propose
+from seglab.data.card import Card
+from seglab.data.formats.objects import Annotated, Size, split_of
 from seglab.data.formats.shapes import Mask, ellipse, polygon
+from seglab.data.formats.tools import Reader
 from seglab.data.images import IMAGE_SUFFIXES
-
-KEYS = frozenset({"data", "result", "original_width", "original_height"})
-
-
-def recognise(folder: Path) -> Proposal | None:
-    """JSON files of tasks with data and results. Uploaded images are found without the prefix of their names."""
-    files = recognised(folder, KEYS)
-    if not files:
-        return None
-    card = Card(folder, format="label_studio", annotations=pattern_of(folder, files))
-    return propose(card, read_listed(card, _parse, KEYS))
-
-
-def entries(card: Card) -> list[Entry]:
-    """The images of the tasks; of several annotations the ground truth, or else the latest, is read."""
-    return assemble(card, read_listed(card, _parse, KEYS))
 
 
 def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
+    """The tasks; of several annotations of one task the ground truth, or else the latest, is read."""
     for task in content:
         valid = [a for a in task.get("annotations", task.get("completions", [])) if not a.get("was_cancelled")]
         valid.sort(key=lambda a: (bool(a.get("ground_truth")), a.get("updated_at") or ""))
@@ -70,7 +53,7 @@ def _image_name(data: dict[str, Any]) -> str:
     raise KeyError("image in the data of a task")
 
 
-def _area(value: dict[str, Any], size: tuple[int, int]) -> Mask:
+def _area(value: dict[str, Any], size: Size) -> Mask:
     """Polygons and ellipses are stated in percent of width and height."""
     if "rle" in value:
         return _brush(value["rle"]).reshape(*size, 4)[..., 3] > 0
@@ -106,3 +89,8 @@ def _brush(code: list[int]) -> NDArray[np.uint8]:
         values.append(np.array(block, np.uint8))
         done += length
     return np.concatenate(values)
+
+
+KEYS = frozenset({"data", "result", "original_width", "original_height"})
+READER = Reader("label_studio", KEYS, _parse)
+recognise, entries = READER.recognise, READER.entries

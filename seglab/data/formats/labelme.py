@@ -12,35 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry
-from seglab.data.formats.json_files import read_listed, recognised
-from seglab.data.formats.objects import Annotated, assemble
-from seglab.data.formats.proposals import propose
+from seglab.data.card import Card
+from seglab.data.formats.findings import Findings
+from seglab.data.formats.objects import Annotated, Size
 from seglab.data.formats.shapes import Mask, ellipse, pasted, polygon
+from seglab.data.formats.tools import Reader, content_of
 
-KEYS = frozenset({"shapes", "imagePath"})
 AREAS = ("polygon", "rectangle", "circle", "mask")
 
 
-def recognise(folder: Path) -> Proposal | None:
-    """JSON files with shapes and an imagePath; labels.txt, where there is one, states the order of the classes."""
-    if not recognised(folder, KEYS):
-        return None
-    labels = folder / "labels.txt"
-    names = labels.read_text(encoding="utf-8").split("\n") if labels.is_file() else []
-    card = Card(folder, format="labelme")
-    evidence = ["labels.txt: the order of the classes."] if names else []
-    listed = read_listed(card, _parse, KEYS)
-    return propose(card, listed, [name.strip() for name in names if name.strip()], evidence, unlisted=True)
+def _classes(folder: Path, _: list[Path], found: Findings) -> None:
+    """labels.txt, where there is one, states the order of the classes."""
+    if (labels := folder / "labels.txt").is_file():
+        names = [name.strip() for name in content_of(labels).splitlines() if name.strip()]
+        found.note("labels.txt: the order of the classes.", names=names)
 
 
-def entries(card: Card) -> list[Entry]:
-    """The images of the JSON files, and the others in their folders; areas are painted in the order of the file."""
-    return assemble(card, read_listed(card, _parse, KEYS), unlisted=True)
-
-
-def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
+def _parse(_: Card, path: Path, content: Any) -> Iterator[Annotated]:
     shapes = [(shape.get("shape_type") or "polygon", shape) for shape in content["shapes"]]
     height, width, data = content.get("imageHeight"), content.get("imageWidth"), content.get("imageData")
     yield Annotated(
@@ -52,7 +40,7 @@ def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
     )  # fmt: skip
 
 
-def _area(kind: str, points: list[list[float]], mask: str | None, size: tuple[int, int]) -> Mask:
+def _area(kind: str, points: list[list[float]], mask: str | None, size: Size) -> Mask:
     if kind == "polygon" or len(points) > 2:  # a rotated rectangle has four corners
         return polygon(points, size)
     (left, top), (right, bottom) = points
@@ -71,3 +59,7 @@ def _embedded(data: str) -> NDArray[Any]:
 def _decoded(data: str) -> Image.Image:
     """An image file in base64."""
     return Image.open(BytesIO(base64.b64decode(data)))
+
+
+READER = Reader("labelme", frozenset({"shapes", "imagePath"}), _parse, classes=_classes, per_image=True)
+recognise, entries = READER.recognise, READER.entries

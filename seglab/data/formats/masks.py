@@ -14,10 +14,11 @@ import numpy as np
 from seglab.data.card import Card, Proposal
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.formats import pixels
-from seglab.data.formats.entries import Entry, Labels, fields, fitted, matches
+from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, matches
+from seglab.data.formats.findings import Findings
 from seglab.data.formats.joining import Pair, join
-from seglab.data.formats.meaning import Findings, explain
-from seglab.data.formats.pairing import SPLITS, Pairing, is_area, listing, pairings, role
+from seglab.data.formats.meaning import explain
+from seglab.data.formats.pairing import SPLITS, Pairing, is_area, pairings, role
 from seglab.data.formats.raw import TIFF, grey, load, read_raw, tiff_shape
 from seglab.data.formats.shapes import paint
 from seglab.data.formats.tables import VOID_NAMES, ClassTable, find
@@ -54,9 +55,7 @@ def recognise(folder: Path) -> Proposal | None:
     found.evidence.insert(0, f"{len(best.pairs)} images {best.images} have masks {best.masks}.")
     _lists(folder, found)
     _sizes(folder, best.pairs, found)
-    changes, evidence = pixels.propose([folder / pair.image for pair in best.pairs])
-    found.changes |= changes
-    found.evidence += evidence
+    pixels.describe([folder / pair.image for pair in best.pairs], found)
     if "{group}" in best.images:
         found.changes["groups"] = "^([^/]+)/"
         found.evidence.append("The images of a folder are one group.")

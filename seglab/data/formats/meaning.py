@@ -1,51 +1,19 @@
 """What the values of masks mean: fields of a card, sentences that name the values, and questions they leave open."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from seglab.data.card import VOID, Card, Proposal, Question
+from seglab.data.card import VOID
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.formats.entries import color_codes
+from seglab.data.formats.findings import Findings
 from seglab.data.formats.tables import ClassTable
 from seglab.data.formats.values import Values
 from seglab.data.palette import Color
 
 _VOID_COLOR = 0xE0E0C0  # of the borders in PASCAL VOC
-
-
-@dataclass
-class Findings:
-    """What is found about a card, piece by piece."""
-
-    changes: dict[str, Any] = field(default_factory=dict)
-    evidence: list[str] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
-
-    def ask(self, text: str, options: Mapping[str, Mapping[str, Any]]) -> None:
-        self.questions.append(Question(text, options))
-
-    def proposal(self, card: Card) -> Proposal:
-        """The card with all changes, and one question that combines the open ones; it has the first answers.
-
-        Each option states every field that any option changes, so that an answer replaces another one.
-        """
-        card = replace(card, **self.changes)
-        if not self.questions:
-            return Proposal(card, tuple(self.evidence))
-        changed = {name for question in self.questions for change in question.options.values() for name in change}
-        defaults = {name: getattr(card, name) for name in sorted(changed)}
-        options: dict[str, dict[str, Any]] = {}
-        for answers in product(*(question.options.items() for question in self.questions)):
-            changes = dict(defaults)
-            for _, change in answers:
-                changes |= change
-            options["; ".join(label for label, _ in answers)] = changes
-        question = Question(" ".join(question.text for question in self.questions), options)
-        return Proposal(replace(card, **next(iter(options.values()))), tuple(self.evidence), question)
 
 
 def explain(values: Values, table: ClassTable | None, void_is_zero: bool = False) -> Findings:

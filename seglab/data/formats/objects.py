@@ -3,23 +3,26 @@
 import os.path
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from seglab.data.card import VOID, Card
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.formats.entries import Entry, Labels, fitted, matches
+from seglab.data.formats.entries import Entry, Labels, check_size, fitted, matches
 from seglab.data.formats.shapes import Mask, paint
 from seglab.data.images import IMAGE_SUFFIXES
 
 Label = str | int
-Draw = Callable[[tuple[int, int]], Mask]  # (H, W) → the pixels of one object
+Size = tuple[int, int]
+Draw = Callable[[Size], Mask]  # (H, W) → the pixels of one object
 _SPLIT = re.compile(r"(train|test|val)(?:ing|id|idation)?\d*", re.IGNORECASE)
 BACKGROUND = re.compile(r"[_ ]*background[_ ]*", re.IGNORECASE)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts this before the name of an uploaded file
@@ -30,7 +33,7 @@ class Annotated:
     """An image as an annotation file lists it.
 
     Attributes:
-        image: the file, or its name as the annotation states it, which may have folders in front.
+        image: the file, or its name as the annotation states it, which may have folders in front; "a.*" has any suffix.
         source: the annotation file.
         size: (H, W) as the annotation states it.
         objects: the label of each object, and a function that returns its pixels; later objects cover earlier ones.
@@ -39,17 +42,27 @@ class Annotated:
         done: an image without objects was annotated, and holds none.
         embedded: returns the image where the annotation file holds it.
         files: others that the objects are read from.
+
+    Raises:
+        ValueError: a size that is not two positive whole numbers.
     """
 
     image: str | Path
     source: Path
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     objects: tuple[tuple[Label, Draw], ...] = ()
     others: tuple[str, ...] = ()
     split: str = ""
     done: bool = False
     embedded: Callable[[], NDArray[Any]] | None = None
     files: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.size and not all(type(side) is int and side > 0 for side in self.size):
+            raise ValueError(
+                f"{self.source}: image {str(self.image)!r} has height {self.size[0]!r} and width {self.size[1]!r};"
+                " write two whole numbers of pixels"
+            )
 
 
 def split_of(path: Path, name: bool = False) -> str:
@@ -100,7 +113,8 @@ class Finder:
         self.root = root
         self.by_name: dict[str, list[Path]] = defaultdict(list)
         for path in files:
-            self.by_name[path.name].append(path)
+            for name in (path.name, f"{path.stem}.*"):
+                self.by_name[name].append(path)
 
     def find(self, name: str | Path, source: Path, split: str = "") -> Path | None:
         """The file that has most folders in common with the name; then the split; then the folders of `source`.
@@ -112,15 +126,13 @@ class Finder:
             return name
         parts = PurePosixPath(name.replace("\\", "/")).parts or ("",)
         candidates = self.by_name.get(parts[-1]) or self.by_name.get(_UPLOAD.sub("", parts[-1])) or []
+        there = source.relative_to(self.root)
 
         def closeness(path: Path) -> tuple[int, bool, int]:
-            here, there = path.relative_to(self.root), source.relative_to(self.root)
+            here = path.relative_to(self.root)
             same_split = split_of(here) == (split or split_of(there, name=True))
-            return (
-                common_start(here.parts[-2::-1], parts[-2::-1]),
-                same_split,
-                common_start(here.parent.parts, there.parent.parts),
-            )
+            shared = common_start(here.parts[-2::-1], parts[-2::-1])
+            return shared, same_split, common_start(here.parent.parts, there.parent.parts)
 
         best = sorted(candidates, key=closeness, reverse=True)
         if len(best) > 1 and closeness(best[0]) == closeness(best[1]):
@@ -136,51 +148,22 @@ def common_start(first: Sequence[str], second: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
-def assemble(
-    card: Card, listed: Iterable[Annotated], unlisted: bool = False, background: int | None = None
-) -> list[Entry]:
-    """Entries in the order of their paths; what several annotation files list for one image is united.
+def by_image(
+    card: Card, listed: Sequence[Annotated], files: Collection[Path], unlisted: bool
+) -> dict[Path, list[Annotated]]:
+    """The images of `files` that are listed, and what the annotation files state about each, in the order of paths.
 
     Args:
         unlisted: images that no annotation file lists, in the folders of those listed, belong to the data too.
-        background: the class of pixels without an object; by default that of the card, or void where it has none.
 
     Raises:
-        ValueError: a listed image is missing, or the card does not explain a label.
+        ValueError: a listed image is missing, or two files fit its name.
     """
-    files = image_files(card)
-    found = by_image(card, list(listed), files, unlisted)
-    base = Path(os.path.commonpath([path.parent for path in found])) if found else card.root
-    rest = background_of(card) if background is None else background
-    entries = []
-    for path, items in sorted(found.items()):
-        objects = [(class_index(label, card, item.source), draw) for item in items for label, draw in item.objects]
-        if card.unannotated == "skip" and not objects and not any(item.done for item in items):
-            continue
-        name = f"{items[0].source}: {path.name}" if items else str(path)
-        sizes = list(dict.fromkeys(item.size for item in items if item.size))
-        embedded = next((item.embedded for item in items if item.embedded and path not in files), None)
-        stated = [files.get(path, {}).get("split"), *(item.split for item in items)]
-        split = next(filter(None, stated), None) or split_of(path.relative_to(card.root))
-        read = (path, *(file for item in items for file in (item.source, *item.files)))
-        entries.append(
-            Entry(
-                path.relative_to(base).with_suffix("").as_posix(), split, embedded or path,
-                partial(_target, card, name, objects, rest, sizes), tuple(dict.fromkeys(read)),
-            )
-        )  # fmt: skip
-    return entries
-
-
-def by_image(card: Card, listed: list[Annotated], files: Iterable[Path], unlisted: bool) -> dict[Path, list[Annotated]]:
-    """The images of `files` that are listed, and what the annotation files state about each; see `assemble`."""
     finder = Finder(card.root, files)
     found: dict[Path, list[Annotated]] = defaultdict(list)
     missing = []
     for item in listed:
-        path = finder.find(item.image, item.source, item.split)
-        if path is None and item.embedded:
-            path = item.source
+        path = finder.find(item.image, item.source, item.split) or (item.source if item.embedded else None)
         if path is None:
             missing.append(item)
         else:
@@ -191,22 +174,51 @@ def by_image(card: Card, listed: list[Annotated], files: Iterable[Path], unliste
             f" {len(listed)} listed images are missing); copy the images there, or remove them from the annotation file"
         )
     folders = {path.parent for path in found}
-    return found | {path: [] for path in files if unlisted and path.parent in folders and path not in found}
+    rest: dict[Path, list[Annotated]] = {p: [] for p in files if unlisted and p.parent in folders and p not in found}
+    return dict(sorted((found | rest).items()))
 
 
-def _target(
-    card: Card,
-    name: str,
-    objects: list[tuple[int, Draw]],
-    rest: int,
-    sizes: list[tuple[int, int]],
-    size: tuple[int, int],
-) -> Labels:
+def assemble(
+    card: Card, found: Mapping[Path, Sequence[Annotated]], files: Mapping[Path, Mapping[str, str]], background: int
+) -> list[Entry]:
+    """Entries of images as `by_image` found them; what several annotation files list for one image is united.
+
+    Args:
+        files: as from `image_files`.
+        background: the class of pixels without an object.
+
+    Raises:
+        ValueError: the card does not explain a label.
+    """
+    base = Path(os.path.commonpath([path.parent for path in found])) if found else card.root
+    entries = []
+    for path, items in found.items():
+        objects = [(class_index(label, card, item.source), draw) for item in items for label, draw in item.objects]
+        if card.unannotated == "skip" and not objects and not any(item.done for item in items):
+            continue
+        name = f"{items[0].source}: {path.name}" if items else str(path)
+        sizes = list(dict.fromkeys(item.size for item in items if item.size))
+        embedded = next((item.embedded for item in items if item.embedded and path not in files), None)
+        stated = [files.get(path, {}).get("split"), *(item.split for item in items)]
+        split = next(filter(None, stated), None) or split_of(path.relative_to(card.root))
+        read = (path, *(file for item in items for file in (item.source, *item.files)))
+        target = partial(_target, card, name, objects, background, sizes)
+        key = path.relative_to(base).with_suffix("").as_posix()
+        entries.append(Entry(key, split, embedded or path, target, tuple(dict.fromkeys(read))))
+    return entries
+
+
+def _target(card: Card, name: str, objects: list[tuple[int, Draw]], rest: int, sizes: list[Size], size: Size) -> Labels:
     """The label map of an image of this size, drawn in the size that the annotation states."""
     stated = sizes[0] if sizes else size
     if len(sizes) > 1:
-        listed = " and ".join(f"{height} × {width}" for height, width in sizes)
-        raise ValueError(f"{name}: the annotation files state {listed} pixels (height × width); correct one of them")
+        both = " and ".join(f"{height} × {width}" for height, width in sizes)
+        raise ValueError(f"{name}: the annotation files state {both} pixels (height × width); correct one of them")
+    check_size(stated, size, card, name)
+    if np.prod(stated, dtype=float) > 2 * (Image.MAX_IMAGE_PIXELS or np.inf):
+        raise ValueError(
+            f"{name}: the annotation states {stated[0]} × {stated[1]} pixels; correct its height and width"
+        )
     try:
         labels = paint(((label, draw(stated)) for label, draw in objects), stated, card.overlaps, rest)
     except Exception as error:  # decoders raise errors of many types for damaged data

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from seglab.data.formats.entries import fields
 from seglab.data.formats.joining import Pair, join
@@ -53,14 +53,6 @@ class Pairing:
     def files(self) -> int:
         """How many files the patterns explain."""
         return sum(1 + len(pair.masks) for pair in self.pairs)
-
-
-def listing(folder: Path, suffixes: Iterable[str]) -> list[str]:
-    """The files below a folder with these suffixes, relative, sorted; hidden ones are left out."""
-    wanted = tuple(suffixes)
-    paths = (path for path in folder.rglob("*") if path.name.lower().endswith(wanted))
-    relative = (path.relative_to(folder).parts for path in sorted(paths))
-    return ["/".join(parts) for parts in relative if not any(part.startswith((".", "__MACOSX")) for part in parts)]
 
 
 def role(name: str) -> str:

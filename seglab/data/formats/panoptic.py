@@ -9,39 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.data.card import Card, Proposal
-from seglab.data.classes import IGNORE_INDEX
-from seglab.data.formats.entries import Entry, matches
-from seglab.data.formats.json_files import of_format, pattern_of, read_json, read_listed, recognised
-from seglab.data.formats.objects import Annotated, Finder, assemble, split_of
-from seglab.data.formats.proposals import propose
+from seglab.data.card import Card
+from seglab.data.formats.entries import matches
+from seglab.data.formats.findings import Findings
+from seglab.data.formats.objects import Annotated, Finder, Size, split_of
 from seglab.data.formats.shapes import Mask
+from seglab.data.formats.tools import Reader, content_of, of_format, pattern_of
 from seglab.data.images import decode
 
-KEYS = frozenset({"images", "annotations", "categories", "segments_info"})
 
-
-def recognise(folder: Path) -> Proposal | None:
-    """JSON files whose annotations have segments_info, with their PNG files."""
-    files, names, masks = recognised(folder, KEYS), [], []
+def _classes(folder: Path, files: list[Path], found: Findings) -> None:
+    """The categories, and the pattern of the PNG files; without any the files are of another format."""
+    names: list[str] = []
+    masks: list[Path] = []
     finder = Finder(folder, (path for path, _ in matches(folder, "{id}.png")))
     for path in files:
-        content = read_json(path)
+        content = content_of(path)
         with of_format(path, "panoptic"):
             names += [category["name"] for category in content["categories"]]
-            found = [_png(path, annotation["file_name"], finder) for annotation in content["annotations"]]
-            masks += [png for png in found if png]
+            masks += filter(None, [_png(path, item["file_name"], finder) for item in content["annotations"]])
     if not masks:
-        return None
+        files.clear()
+        return
     pattern = pattern_of(folder, sorted(masks))
-    card = Card(folder, format="panoptic", annotations=pattern_of(folder, files), masks=pattern)
-    evidence = [f"{len(masks)} PNG files of segment ids: {pattern}. Pixels of id 0 are void."]
-    return propose(card, read_listed(card, _parse, KEYS), names, evidence, background=False)
-
-
-def entries(card: Card) -> list[Entry]:
-    """The images that the annotation files list; id 0 is void."""
-    return assemble(card, read_listed(card, _parse, KEYS), background=IGNORE_INDEX)
+    sentence = f"{len(masks)} PNG files of segment ids: {pattern}. Pixels of id 0 are void."
+    found.note(sentence, names=names, masks=pattern)
 
 
 def _png(source: Path, name: str, finder: Finder) -> Path | None:
@@ -69,7 +61,7 @@ def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
         )  # fmt: skip
 
 
-def _segments(png: Path, known: tuple[int, ...], wanted: list[int], size: tuple[int, int]) -> Mask:
+def _segments(png: Path, known: tuple[int, ...], wanted: list[int], size: Size) -> Mask:
     """The pixels of some segments; ids that the JSON file does not list are an error."""
     ids = _ids(png, png.stat().st_mtime_ns)
     if ids.shape != size:
@@ -85,5 +77,9 @@ def _segments(png: Path, known: tuple[int, ...], wanted: list[int], size: tuple[
 @lru_cache(maxsize=1)
 def _ids(png: Path, _changed: int) -> NDArray[np.int64]:
     """R + 256 G + 65536 B of each pixel."""
-    rgb = np.array(decode(png)[1].convert("RGB"), np.int64)
-    return rgb @ np.array([1, 256, 65536])
+    return np.array(decode(png)[1].convert("RGB"), np.int64) @ np.array([1, 256, 65536])
+
+
+KEYS = frozenset({"images", "annotations", "categories", "segments_info"})
+READER = Reader("panoptic", KEYS, _parse, classes=_classes, background=False)
+recognise, entries = READER.recognise, READER.entries

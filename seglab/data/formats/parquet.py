@@ -11,10 +11,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry, Labels, fields, fitted, matches
+from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, matches
 from seglab.data.formats.meaning import explain
-from seglab.data.formats.pairing import SPLITS, listing, role
-from seglab.data.formats.pixels import propose_range
+from seglab.data.formats.pairing import SPLITS, role
+from seglab.data.formats.pixels import describe_range
 from seglab.data.formats.raw import load, pixel_values, read_raw
 from seglab.data.formats.tables import find
 from seglab.data.formats.values import Values, add
@@ -43,9 +43,7 @@ def recognise(folder: Path) -> Proposal | None:
     found.evidence.insert(
         0, f"{len(files)} files {pattern} hold {len(rows)} rows with images {images[0]!r} and masks {masks[0]!r}."
     )
-    changes, evidence = propose_range(pictures)
-    found.changes |= changes
-    found.evidence += evidence
+    describe_range(pictures, found)
     if len(masks) > 1 or len(images) > 1:
         found.ask(
             f"The columns {', '.join(images + masks)} hold images. Which are the images and which the masks?",

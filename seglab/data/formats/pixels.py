@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seglab.data.card import Card
+from seglab.data.formats.findings import Findings
 from seglab.data.formats.raw import TIFF, Source, pixel_values, tiff_shape, tiff_values
 from seglab.data.images import read_image
 
@@ -91,41 +92,37 @@ def turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (size[1], size[0]) if orientation in _TRANSPOSED else size
 
 
-def propose(paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """`bands` and `range` that these images need, with a sentence for each.
-
-    A range is proposed where numbers have more than eight bits: up to the next 2^n − 1 above the largest value of
-    unsigned integers that use at most half of their type's range, otherwise from the smallest value to the largest.
-    """
-    changes: dict[str, Any] = {}
-    evidence: list[str] = []
+def describe(paths: Sequence[Path], found: Findings) -> None:
+    """Add `bands` and `range` that these images need, with a sentence for each."""
     deep: list[NDArray[Any]] = []
     for path in paths[:: -(-len(paths) // 20) or 1]:
         if path.suffix.lower() in TIFF:
             pages, bands, _ = tiff_shape(path)
-            if "bands" not in changes and (pages > 1 or (bands > 3 and _has_data(path, bands))):
+            if "bands" not in found.changes and (pages > 1 or (bands > 3 and _has_data(path, bands))):
                 count, things = (pages, "pages") if pages > 1 else (bands, "bands")
-                changes["bands"] = (0, 1, 2) if count > 2 else (0,)
                 used = "three are read as red, green and blue" if count > 2 else "is read as grey"
-                evidence.append(f"{path.name} has {count} {things}; the first {used}.")
+                sentence = f"{path.name} has {count} {things}; the first {used}."
+                found.note(sentence, bands=(0, 1, 2) if count > 2 else (0,))
         if path.suffix.lower() in (*TIFF, ".npy") or _is_deep(path):
-            values = pixel_values(path)
-            deep.append(np.array([values.min(), values.max()]))
-    limits, sentences = propose_range(deep)
-    return changes | limits, evidence + sentences
+            deep.append(pixel_values(path))
+            deep[-1] = np.array([deep[-1].min(), deep[-1].max()])
+    describe_range(deep, found)
 
 
-def propose_range(images: Sequence[NDArray[Any]]) -> tuple[dict[str, Any], list[str]]:
-    """The `range` that values with more than eight bits need, and a sentence; neither for 8-bit values."""
-    deep = [values for values in images if values.dtype.itemsize > 1]
-    if not deep:
-        return {}, []
-    low, high, kind = min(float(v.min()) for v in deep), max(float(v.max()) for v in deep), deep[0].dtype
-    limits = value_range(low, high, kind)
-    sentence = f"The images hold {kind} values from {low:g} to {high:g}"
-    if limits is None:
-        return {}, [f"{sentence}; 65535 becomes 255."]
-    return {"range": limits}, [f"{sentence}; {limits[0]:g} becomes 0 and {limits[1]:g} becomes 255."]
+def describe_range(images: Sequence[NDArray[Any]], found: Findings) -> None:
+    """Add the `range` that values with more than eight bits need, and a sentence; neither for 8-bit values.
+
+    A range is proposed up to the next 2^n − 1 above the largest value of unsigned integers that use at most half of
+    their type's range, otherwise from the smallest value to the largest.
+    """
+    if deep := [values for values in images if values.dtype.itemsize > 1]:
+        low, high, kind = min(float(v.min()) for v in deep), max(float(v.max()) for v in deep), deep[0].dtype
+        limits = value_range(low, high, kind)
+        sentence = f"The images hold {kind} values from {low:g} to {high:g}"
+        if limits is None:
+            found.note(f"{sentence}; 65535 becomes 255.")
+        else:
+            found.note(f"{sentence}; {limits[0]:g} becomes 0 and {limits[1]:g} becomes 255.", range=limits)
 
 
 def value_range(low: float, high: float, kind: np.dtype[Any]) -> tuple[float, float] | None:

@@ -19,8 +19,13 @@ def polygon(points: Any, size: tuple[int, int], holes: Any = ()) -> Mask:
         points: x, y in pixels, flat or in pairs; fewer than three points enclose nothing.
         size: (H, W).
         holes: polygons inside, which do not belong to the area, outlines included.
+
+    Raises:
+        ValueError: a coordinate that is no finite number.
     """
     flat = np.round(np.asarray(points, np.float64).ravel(), 6)  # Pillow cuts decimals off: 2.9999999 has to be 3
+    if not np.isfinite(flat).all():
+        raise ValueError("a coordinate is no finite number")
     canvas = Image.new("1", (size[1], size[0]))
     if len(flat) >= 6:
         ImageDraw.Draw(canvas).polygon(flat.tolist(), fill=1, outline=1)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry, Labels, fields, fitted, matches, to_labels
+from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, matches, to_labels
 from seglab.data.formats.joining import join
 from seglab.data.formats.meaning import explain
-from seglab.data.formats.pairing import SPLITS, listing, pairings
-from seglab.data.formats.pixels import propose_range
+from seglab.data.formats.pairing import SPLITS, pairings
+from seglab.data.formats.pixels import describe_range
 from seglab.data.formats.raw import TIFF, grey, integers, tiff_shape, tiff_values
 from seglab.data.formats.tables import find
 from seglab.data.formats.values import Values, add
@@ -48,9 +48,7 @@ def recognise(folder: Path) -> Proposal | None:
         limits.append(np.array([images.min(), images.max()]))
     found = explain(values.resolved(), find(folder))
     found.evidence.insert(0, f"{len(best.pairs)} stacks {best.images} have masks {best.masks}, with {pages} pages.")
-    changes, evidence = propose_range(limits)
-    found.changes |= changes
-    found.evidence += evidence
+    describe_range(limits, found)
     found.changes["unannotated"] = "skip"
     if best.lonely:
         found.evidence.append(f"{len(best.lonely)} stacks without masks are left out, such as {best.lonely[0]}.")

@@ -9,91 +9,83 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry, matches
-from seglab.data.formats.objects import Annotated, assemble, image_files
-from seglab.data.formats.proposals import propose
+from seglab.data.card import Card, read_yaml
+from seglab.data.formats.entries import Entry, listing, matches
+from seglab.data.formats.findings import Findings
+from seglab.data.formats.objects import BACKGROUND, Annotated, Size
 from seglab.data.formats.shapes import Mask, polygon
+from seglab.data.formats.tools import Reader, content_of
+from seglab.data.images import IMAGE_SUFFIXES
 
 
-def recognise(folder: Path) -> Proposal | None:
-    """A YAML file with names and train or val, or classes.txt; and text files of polygons."""
-    candidates = [
-        path for pattern in ("{id}.y*ml", "{id}classes.txt", "classes.txt") for path, _ in matches(folder, pattern)
-    ]
-    named = next(((path, names) for path in candidates if (names := _names(path))), None)
-    if named is None:
-        return None
-    path, names = named
-    card = Card(folder, format="yolo", labels=names)
-    listed = list(_listed(card))
-    evidence = [f"{path.relative_to(folder)}: {len(names)} class names."]
-    return propose(card, listed, map(str, names.values()), evidence, unlisted=True, ask=False)
+def _classes(folder: Path, files: list[Path], found: Findings) -> None:
+    """A YAML file with names and train or val, or classes.txt, lists the classes."""
+    patterns = ("{id}.yaml", "{id}.yml", "{id}classes.txt", "classes.txt")
+    candidates = [path for pattern in patterns for path, _ in matches(folder, pattern)]
+    path, names = next(((path, names) for path in candidates if (names := _names(path))), (folder, {}))
+    if not names:
+        files.clear()
+    sentence = f"{path.relative_to(folder)}: {len(names)} class names."
+    found.note(sentence, names=[*names.values()], labels=names)
 
 
-def entries(card: Card) -> list[Entry]:
-    """All images; one without a text file shows background only. `labels` are by default the names but background."""
-    foreground = [name for name in card.names if name.strip("_ ").lower() != "background"]
-    card = card if card.labels else replace(card, labels=dict(enumerate(foreground)))
-    return assemble(card, _listed(card), unlisted=True)
-
-
-def _names(path: Path) -> dict[int | str, int | str]:
+def _names(path: Path) -> dict[int | str, str]:
     """The names by class index that a YAML file or classes.txt states."""
-    text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".txt":
-        return dict(enumerate(text.splitlines()))
+        return dict(enumerate(content_of(path).splitlines()))
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
+        content = read_yaml(path)
+    except ValueError:
         return {}
-    if not isinstance(content, dict) or not content.get("names") or not content.keys() & {"train", "val"}:
+    if not isinstance(content, dict) or not content.keys() & {"train", "val"}:
         return {}
-    names = content["names"]
-    return {k: str(v) for k, v in (names.items() if isinstance(names, dict) else enumerate(names))}
+    names = content.get("names")
+    pairs = names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ())
+    return {k: str(v) for k, v in pairs if isinstance(v, str | int | float)}
 
 
-def _listed(card: Card) -> Iterator[Annotated]:
-    """Images with a text file, and text files without an image, by the name that it would have."""
-    texts = {path for path, _ in matches(card.root, card.annotations or "{id}.txt")}
-    for image in image_files(card):
-        *folders, _ = image.relative_to(card.root).parts
-        last = max((i for i, name in enumerate(folders) if name == "images"), default=None)
-        if last is not None:
-            folders[last] = "labels"
-        text = card.root.joinpath(*folders, image.stem + ".txt")
-        if text in texts:
-            texts.remove(text)
-            yield _parse(image, text)
-    for text in sorted(texts):
-        parts = text.relative_to(card.root).parts
-        if "labels" in parts and text.name != "classes.txt":
-            yield _parse("/".join(parts).replace("labels", "images").replace(".txt", ".*"), text)
-
-
-def _parse(image: Path | str, text: Path) -> Annotated:
+def _parse(card: Card, path: Path, text: str) -> Iterator[Annotated]:
+    *folders, name = path.relative_to(card.root).parts
+    last = max((i for i, folder in enumerate(folders) if folder == "labels"), default=None)
+    beside = [name for name in listing(path.parent) if "/" not in name and Path(name).stem == path.stem]
+    if last is None and not any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in beside):
+        return  # a text about something else
+    if name == "classes.txt":
+        return
+    if last is not None:
+        folders[last] = "images"
     objects, others = [], []
-    for number, line in enumerate(text.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        try:
-            label, *points = map(float, line.split() or ["nan"])
-        except ValueError:
-            raise ValueError(f"{text}, line {number}: {line[:40]!r} has other words than numbers") from None
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        if len(points) % 2 or len(points) < 4 or min(points) < -0.01 or max(points) > 1.01:
+        try:
+            label, *points = map(float, line.split())
+        except ValueError:
+            raise ValueError(f"{path}, line {number}: {line[:40]!r} has other words than numbers") from None
+        if len(points) % 2 or len(points) < 4 or not all(-0.01 <= point <= 1.01 for point in (*points, label % 1)):
             raise ValueError(
-                f"{text}, line {number}: {len(points)} coordinates from {min(points, default=0)} to"
+                f"{path}, line {number}: {len(points)} coordinates from {min(points, default=0)} to"
                 f" {max(points, default=0)}; expected a class index and pairs x y in 0–1"
             )
         if len(points) == 4:  # centre and size
             others.append("box")
         else:
             objects.append((int(label), partial(_area, points)))
-    return Annotated(image, text, objects=tuple(objects), others=tuple(others), done=True)
+    image = "/".join((*folders, f"{path.stem}.*"))
+    yield Annotated(image, path, objects=tuple(objects), others=tuple(others), done=True)
 
 
-def _area(points: list[float], size: tuple[int, int]) -> Mask:
+def _area(points: list[float], size: Size) -> Mask:
     # Six decimals are usual: a hundredth of a pixel is what they resolve.
     return polygon(np.round(np.reshape(points, (-1, 2)) * (size[1], size[0]), 2), size)
+
+
+READER = Reader("yolo", frozenset(), _parse, classes=_classes, pattern="{id}.txt", per_image=True, ask=False)
+recognise = READER.recognise
+
+
+def entries(card: Card) -> list[Entry]:
+    """All images; one without a text file shows background only. `labels` are by default the names but background."""
+    foreground = [name for name in card.names if not BACKGROUND.fullmatch(name)]
+    return READER.entries(card if card.labels else replace(card, labels=dict(enumerate(foreground))))

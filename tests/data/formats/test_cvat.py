@@ -75,7 +75,7 @@ def test_errors_name_the_file(tmp_path):
     with pytest.raises(ValueError, match=r"annotations.xml: not as the format 'cvat' has it .no 'height'"):
         cvat.entries(card)
     write(tmp_path, "")
-    with pytest.raises(ValueError, match=r"no file annotations.xml lists images"):
+    with pytest.raises(ValueError, match=r"no file annotations.xml has the keys of format 'cvat'"):
         cvat.entries(card)
     (tmp_path / "annotations.xml").write_text("<annotations>", encoding="utf-8")
     with pytest.raises(ValueError, match=r"annotations.xml: damaged or no XML"):

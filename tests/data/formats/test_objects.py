@@ -6,8 +6,8 @@ import pytest
 from helpers.annotated import save_json
 
 from seglab.data.card import Card
-from seglab.data.formats.json_files import keys_of, pattern_of, recognised
 from seglab.data.formats.objects import Finder, background_of, class_index, split_of
+from seglab.data.formats.tools import keys_of, pattern_of, recognised
 
 ROOT = Path("root")
 

@@ -10,12 +10,20 @@ from PIL import Image
 
 from seglab.data.card import Card
 from seglab.data.formats import pixels
+from seglab.data.formats.findings import Findings
 from seglab.data.formats.pixels import read_pixels
 from seglab.data.formats.raw import pixel_values
 from seglab.data.images import read_image
 
 LABELS = np.array([[0, 1, 2], [2, 1, 0]])
 CARD = Card("", ("a", "b", "c"))
+
+
+def described(path):
+    """The fields and the sentences for one image."""
+    found = Findings()
+    pixels.describe([path], found)
+    return found.changes, found.evidence
 
 
 def png16(array):
@@ -55,7 +63,7 @@ def test_16_bit_colours_in_png(tmp_path):
     (tmp_path / "a.png").write_bytes(png16(values))
     assert (pixel_values(tmp_path / "a.png") == values).all()
     assert read_pixels(tmp_path / "a.png", Card("", range=(0, 4095))).tolist() == [[[0, 51, 255], [255, 125, 0]]]
-    changes, evidence = pixels.propose([tmp_path / "a.png"])
+    changes, evidence = described(tmp_path / "a.png")
     assert changes == {"range": (0, 4095)}
     assert evidence == ["The images hold uint16 values from 0 to 4095; 0 becomes 0 and 4095 becomes 255."]
 
@@ -79,7 +87,7 @@ def test_a_fourth_band_of_a_tiff_is_no_opacity(tmp_path, kind, options):
     assert (read_pixels(tmp_path / "a.tif", CARD) == 100).all()
     assert (read_pixels(tmp_path / "a.tif", Card("", bands=(3,))) == 7).all()
     assert read_pixels(tmp_path / "a.tif", Card("", bands=(3, 0, 1)))[0, 0].tolist() == [7, 100, 100]
-    changes, evidence = pixels.propose([tmp_path / "a.tif"])
+    changes, evidence = described(tmp_path / "a.tif")
     assert changes["bands"] == (0, 1, 2)
     assert evidence[0] == "a.tif has 4 bands; the first three are read as red, green and blue."
     with pytest.raises(ValueError, match=r"a.tif: 4 bands; state one or three of 0 to 3 as bands:"):
@@ -97,7 +105,7 @@ def test_more_bands_and_pages(tmp_path):
     with pytest.raises(ValueError, match=r"pages.tif: 2 pages; format: volumes reads each as an image"):
         read_pixels(tmp_path / "pages.tif", CARD)
     assert (read_pixels(tmp_path / "pages.tif", Card("", bands=(1,)))[..., 0] == planes[1]).all()
-    assert pixels.propose([tmp_path / "pages.tif"])[0] == {"bands": (0,)}
+    assert described(tmp_path / "pages.tif")[0] == {"bands": (0,)}
 
 
 def test_numbers_that_need_a_range(tmp_path):
