@@ -16,6 +16,11 @@ from seglab._utils.errors import unknown
 from seglab.data.palette import SAFE_11, SAFE_21, Color, voc_colors
 
 IGNORE_INDEX = 255
+# Ids of Cityscapes → train ids (Cordts et al. 2016; cityscapesScripts); the other ids are not evaluated.
+CITYSCAPES_IDS = dict.fromkeys(range(34), IGNORE_INDEX) | {
+    7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13, 27: 14,
+    28: 15, 31: 16, 32: 17, 33: 18,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

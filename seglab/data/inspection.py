@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from seglab._utils.errors import unknown
 from seglab.data.card import CARD, Card, Proposal, Question, read_card
 from seglab.data.card_values import FORMATS
+from seglab.data.formats.entries import listing
 from seglab.data.own import entries_of, reader_of
 from seglab.data.splits import TRAIN, entry_groups
 
@@ -87,21 +89,32 @@ def numbered(options: Iterable[str]) -> str:
     return ", ".join(f"{k}: {option}" for k, option in enumerate(options, 1))
 
 
+@lru_cache(8)
+def _inspected(folder: Path, _state: int) -> Proposal:
+    return inspect(folder)
+
+
+def _found_in(folder: Path) -> Card:
+    """The card of a folder by its files; they are inspected once for each of their states."""
+    stats = [(name, (folder / name).stat()) for name in listing(folder)]
+    return answered(_inspected(folder, hash(tuple((name, s.st_mtime_ns, s.st_size) for name, s in stats))))
+
+
 def find_card(path: str | Path) -> Card:
-    """The card of a folder or file; a folder without one is inspected.
+    """The card of a folder or file; a folder without one is inspected, once for each state of its files.
 
     Raises:
         ValueError: as `read_card` and `inspect`; or the folder leaves a question open.
     """
     path = Path(path).expanduser()
     if path.is_dir() and not (path / CARD).is_file():
-        return answered(inspect(path))
+        return _found_in(path)
     if not path.exists() and path.suffix not in (".yaml", ".yml"):
         raise ValueError(f"{path}: no such folder; name the one that holds your data, or its {CARD}")
     card = read_card(path)
     if card.names:
         return card
-    proposed = answered(inspect(card.root))  # what the card leaves out follows from the files
+    proposed = _found_in(card.root)  # what the card leaves out follows from the files
     stated = {f.name: getattr(card, f.name) for f in fields(Card) if f.name not in _unstated(card)}
     return replace(proposed, **stated)
 

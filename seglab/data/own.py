@@ -7,20 +7,19 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from seglab._utils.errors import unknown
 from seglab.data.card import Card, card_text
 from seglab.data.card_values import FORMATS
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.dataset import Arrays, Record, SegmentationDataset
-from seglab.data.formats.entries import Entry, fitted
+from seglab.data.formats.entries import Entry, Labels, Target, listing
 from seglab.data.formats.joining import join
 from seglab.data.formats.pixels import read_pixels
-from seglab.data.formats.raw import load
+from seglab.data.formats.raw import inside
 from seglab.data.labels import check_labels, check_pair
 from seglab.data.splits import entry_groups, split_entries
 
@@ -38,7 +37,7 @@ def entries_of(card: Card) -> list[Entry]:
     Raises:
         ValueError: no image, two images of one id, or what the format refuses.
     """
-    entries: list[Entry] = reader_of(card.format).entries(card)
+    entries: list[Entry] = _with_voids(card, reader_of(card.format).entries(card))
     if not entries:
         raise ValueError(f"{card.root} holds no images as the card describes them; compare it with the files there")
     if repeated := [name for name, count in Counter(entry.id for entry in entries).items() if count > 1]:
@@ -83,51 +82,45 @@ def splits_of(card: Card) -> tuple[str, ...]:
 
 
 def _dataset(card: Card, entries: Sequence[Entry], groups: Mapping[str, str], split: str | None) -> SegmentationDataset:
-    voids = _void_masks(card, entries)
-    records = tuple(
-        Record(entry.id, groups[entry.id], (*entry.files, *filter(None, [voids.get(entry.id)])),
-               partial(read_entry, entry, card, voids.get(entry.id)))
-        for entry in entries
-    )  # fmt: skip
+    records = (Record(e.id, groups[e.id], e.files, partial(read_entry, e, card)) for e in entries)
     # What decides the labels belongs to the fingerprint; the name and the splits do not decide them.
     described = card_text(replace(card, name="", splits={}, groups=""))
-    return SegmentationDataset(card.title, split, card.classes(), records, card.root, described)
+    return SegmentationDataset(card.title, split, card.classes(), tuple(records), card.root, described)
 
 
-def read_entry(entry: Entry, card: Card, void: Path | None = None) -> Arrays:
+def read_entry(entry: Entry, card: Card) -> Arrays:
     """Read and check an image and its label map."""
-    pixels = read_pixels(entry.image, card, name=entry.image if isinstance(entry.image, Path) else entry.id)
-    size = (pixels.shape[0], pixels.shape[1])
-    target = torch.from_numpy(entry.target(size).copy())
-    image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     name = entry.image if isinstance(entry.image, Path) else entry.id
+    pixels = read_pixels(entry.image, card, name)
+    target = torch.from_numpy(np.array(entry.target((pixels.shape[0], pixels.shape[1]))))
+    image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     check_pair(image, target, name)
     check_labels(target, len(card.names), name)
-    if void is not None:
-        evaluated = torch.from_numpy(fitted((_grey(void) > 0).astype("uint8"), size, card, void))
-        target[evaluated == 0] = IGNORE_INDEX
     return image, target, None
 
 
-def _grey(path: Path) -> NDArray[Any]:
-    values, _ = load(path)
-    return values if values.ndim == 2 else values.max(axis=2)
-
-
-def _void_masks(card: Card, entries: Sequence[Entry]) -> dict[str, Path]:
-    """Id → the file that is 0 where the image is not evaluated, by the card's pattern. Format masks reads it itself.
+def _with_voids(card: Card, entries: list[Entry]) -> list[Entry]:
+    """The entries, void where the files of the card's pattern `void` are 0.
 
     Raises:
         ValueError: an image without such a file.
     """
-    if not card.void or card.format == "masks":
-        return {}
-    files = [path.relative_to(card.root).as_posix() for path in sorted(card.root.rglob("*")) if path.is_file()]
-    pairs = {card.root / pair.image: pair.masks for pair in join(card.images or "{id}.*", card.void, files)}
-    found = {entry.id: pairs.get(entry.files[0], ()) for entry in entries}
-    if missing := [name for name, masks in found.items() if len(masks) != 1]:
+    if not card.void:
+        return entries
+    pairs = join(card.images or "{id}.*", card.void, listing(card.root))
+    masks = {card.root / pair.image: tuple(card.root / mask for mask in pair.masks) for pair in pairs}
+    voids = {entry.id: masks.get(entry.files[0], ()) for entry in entries}
+    if missing := [name for name, files in voids.items() if not files]:
         raise ValueError(
             f"{card.root}: {len(missing)} images, such as {missing[0]!r}, have no file {card.void}; correct void: in"
             " the card, or add the files"
         )
-    return {name: card.root / masks[0] for name, masks in found.items()}
+    return [replace(e, target=partial(_evaluated, e.target, voids[e.id], card), files=(*e.files, *voids[e.id]))
+            for e in entries]  # fmt: skip
+
+
+def _evaluated(target: Target, voids: Sequence[Path], card: Card, size: tuple[int, int]) -> Labels:
+    labels = target(size)
+    for path in voids:
+        labels = np.where(inside(path, size, card), labels, np.uint8(IGNORE_INDEX))
+    return labels

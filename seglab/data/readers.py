@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from seglab._utils.errors import unknown
-from seglab.data.classes import CLASS_SETS, IGNORE_INDEX, ClassSet
+from seglab.data.classes import CITYSCAPES_IDS, CLASS_SETS, IGNORE_INDEX, ClassSet
 from seglab.data.dataset import Arrays, Record
 from seglab.data.images import IMAGE_SUFFIXES, read_image
 from seglab.data.labels import check_mask, check_pair, read_mask, relabel
@@ -28,11 +28,6 @@ from seglab.data.toytown import scene as toytown
 _CAMVID = {**{i: i for i in range(11)}, 11: IGNORE_INDEX}
 _MEMBRANE = {0: 0, 255: 1}
 _TRIMAP = {1: 1, 2: 0, 3: IGNORE_INDEX}  # pet, background, and a border that may be either
-# Ids of Cityscapes → train ids (Cordts et al. 2016); the other ids are not evaluated.
-_CITYSCAPES = dict.fromkeys(range(34), IGNORE_INDEX) | {
-    7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13, 27: 14,
-    28: 15, 31: 16, 32: 17, 33: 18,
-}  # fmt: skip
 # The COCO categories of the 20 VOC classes, in VOC's order; 0 stands for background.
 _COCO_TO_VOC = (0, 5, 2, 16, 9, 44, 6, 3, 17, 62, 21, 67, 18, 19, 4, 1, 64, 20, 63, 7, 72)
 _STACKS = {"image": "train-volume.tif", "label": "train-labels.tif"}  # of the ISBI 2012 challenge
@@ -147,7 +142,7 @@ def cityscapes(folder: Path, split: str) -> list[Record]:
     for image in images:
         name, city = image.name.removesuffix("_leftImg8bit.png"), image.parent.name
         mask = folder / "gtFine" / split / city / f"{name}_gtFine_labelIds.png"
-        records.append(_record(name, image, mask, "cityscapes", _CITYSCAPES, group=city))
+        records.append(_record(name, image, mask, "cityscapes", CITYSCAPES_IDS, group=city))
     return records
 
 

@@ -11,8 +11,8 @@ from skimage.draw import polygon2mask
 from torchvision.datasets import Cityscapes, VOCSegmentation
 
 from seglab import CLASS_SETS, DATASETS, load_dataset
-from seglab.data.classes import ClassSet
-from seglab.data.readers import _CITYSCAPES, _COCO_TO_VOC, coco_target, membrane_from_stacks
+from seglab.data.classes import CITYSCAPES_IDS, ClassSet
+from seglab.data.readers import _COCO_TO_VOC, coco_target, membrane_from_stacks
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # pycocotools with NumPy 2
 BINARY = ClassSet("binary", ("ground", "cell"), ((0, 0, 0), (255, 255, 255)))
@@ -97,12 +97,12 @@ def test_cityscapes(tmp_path):
     write_image(Path(str(name).format("gtFine", "gtFine_labelIds")), np.arange(34).reshape(2, 17))
     sample = load_dataset("cityscapes", "val", root=tmp_path)[0]
     assert (sample.id, sample.group) == ("ulm_000000_000019", "ulm")
-    assert sample.target.flatten().tolist() == [_CITYSCAPES[i] for i in range(34)]
+    assert sample.target.flatten().tolist() == [CITYSCAPES_IDS[i] for i in range(34)]
 
 
 def test_cityscapes_train_ids_are_the_official_ones():
     official = {c.id: 255 if c.train_id < 0 else c.train_id for c in Cityscapes.classes if c.id >= 0}
-    assert official == _CITYSCAPES
+    assert official == CITYSCAPES_IDS
     names = {c.train_id: c.name for c in Cityscapes.classes if 0 <= c.train_id < 255}
     assert tuple(names[i] for i in range(19)) == CLASS_SETS["cityscapes"].names
 

@@ -15,6 +15,8 @@ from seglab.data.classes import IGNORE_INDEX
 from seglab.data.labels import check_labels
 
 Labels = NDArray[np.uint8]  # (H, W), class indices; 255 is void
+SPLITS = {"training": "train", "valid": "val", "validation": "val", "testing": "test",
+          "train": "train", "val": "val", "test": "test"}  # fmt: skip
 Target = Callable[[tuple[int, int]], Labels]
 
 
@@ -183,6 +185,6 @@ def fitted(labels: Labels, size: tuple[int, int], card: Card, name: str | Path) 
 
 def fields(values: Mapping[str, str]) -> tuple[str, str]:
     """The values of a pattern's placeholders → split ("" without one) and id, which begins with the group."""
-    name = values.get("id") or values.get("number") or ""
+    name, split = values.get("id") or values.get("number") or "", values.get("split") or ""
     group = values.get("group")
-    return values.get("split") or "", f"{group}/{name}".rstrip("/") if group else name
+    return SPLITS.get(split.lower(), split), f"{group}/{name}".rstrip("/") if group else name

@@ -3,6 +3,8 @@
 Images and masks are PNG, JPEG, TIFF, GIF, BMP, WebP, NumPy or MATLAB files that their names pair.
 """
 
+import dataclasses
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -11,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from seglab.data.card import Card, Proposal
-from seglab.data.classes import IGNORE_INDEX
+from seglab.data.card import VOID, Card, Proposal
+from seglab.data.classes import CITYSCAPES_IDS, CLASS_SETS, IGNORE_INDEX
 from seglab.data.formats import pixels
-from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, matches
+from seglab.data.formats.entries import SPLITS, Entry, Labels, fields, fitted, listing
 from seglab.data.formats.findings import Findings
-from seglab.data.formats.joining import Pair, join
+from seglab.data.formats.joining import Pair, is_separate, pairs_of
 from seglab.data.formats.meaning import explain
-from seglab.data.formats.pairing import SPLITS, Pairing, is_area, pairings, role
-from seglab.data.formats.raw import TIFF, grey, load, read_raw, tiff_shape
+from seglab.data.formats.pairing import Pairing, is_area, pairings, role
+from seglab.data.formats.raw import TIFF, inside, load, read_raw, tiff_shape
 from seglab.data.formats.shapes import paint
 from seglab.data.formats.tables import VOID_NAMES, ClassTable, find
 from seglab.data.formats.values import Values, count
@@ -27,6 +29,8 @@ from seglab.data.images import IMAGE_SUFFIXES
 
 SUFFIXES = (*sorted(IMAGE_SUFFIXES), ".npy", ".mat")
 _LISTS = "ImageSets/Segmentation"  # of PASCAL VOC
+_IDS = "_labelIds.png"  # of Cityscapes
+_FIELDS = [f.name for f in dataclasses.fields(Card) if f.name not in ("root", "name", "format", "splits")]
 
 
 def recognise(folder: Path) -> Proposal | None:
@@ -39,41 +43,75 @@ def recognise(folder: Path) -> Proposal | None:
     candidates = [c for c in pairings(files) if _is_labels(folder, c)]
     if not candidates:
         return None
-    best = candidates[0]
-    card = Card(folder, images=best.images, masks=best.masks)
-    masks = [folder / mask for pair in best.pairs for mask in pair.masks]
-    table = find(folder)
-    counted = count(masks) if best.kind == "maps" else Values()
-    found = Findings()
-    if best.kind == "maps":
-        try:
-            found = explain(counted, table, void_is_zero="ann_dir" in best.masks.split("/"))
-        except ValueError as error:
-            raise ValueError(f"{folder / best.masks}: {error}") from error
-    else:
-        _several(best, table, found)
-    found.evidence.insert(0, f"{len(best.pairs)} images {best.images} have masks {best.masks}.")
-    _lists(folder, found)
-    _sizes(folder, best.pairs, found)
-    pixels.describe([folder / pair.image for pair in best.pairs], found)
-    if "{group}" in best.images:
-        found.changes["groups"] = "^([^/]+)/"
-        found.evidence.append("The images of a folder are one group.")
-    asked = _others(folder, best, candidates[1:], found)
+    # Beside the ids, Cityscapes has the same labels as training ids and as colours.
+    best = next((c for c in candidates if c.masks.endswith(_IDS)), candidates[0])
+    found = _described(folder, best)
+    parts = [c for c in candidates if _apart(c, best)]
+    asked = {path for c in parts for pair in c.pairs for path in (pair.image, *pair.masks)}
+    if parts:
+        cards = [
+            _described(folder, c).proposal(Card(folder, images=c.images, masks=c.masks)).card for c in (best, *parts)
+        ]
+        options = {c.images.partition("/")[0]: {k: getattr(c, k) for k in _FIELDS} for c in cards}
+        found.ask(f"{len(cards)} folders hold images and masks of their own. Which one is the data set?", options)
+    elif not best.masks.endswith(_IDS):
+        asked = _others(folder, best, candidates[1:], found)
     _left([path for path in files if path not in asked], best, candidates, found)
     if best.lonely:
         found.ask(
             f"{len(best.lonely)} images have no mask, such as {best.lonely[0]}. Are they left out, or all background?",
             {"left out": {"unannotated": "skip"}, "background": {"unannotated": "background"}},
         )
-    return found.proposal(card)
+    return found.proposal(Card(folder, images=best.images, masks=best.masks))
+
+
+def _described(folder: Path, pairing: Pairing) -> Findings:
+    """What the masks and images of one pairing show."""
+    masks = [folder / mask for pair in pairing.pairs for mask in pair.masks]
+    table, found = find(folder), Findings()
+    if pairing.kind == "maps":
+        counted = count(masks)
+        try:
+            found = _cityscapes(counted) if pairing.masks.endswith(_IDS) else Findings()
+            found = found if found.changes else explain(counted, table, "ann_dir" in pairing.masks.split("/"))
+        except ValueError as error:
+            raise ValueError(f"{folder / pairing.masks}: {error}") from error
+    else:
+        _several(pairing, table, found)
+    found.evidence.insert(0, f"{len(pairing.pairs)} images {pairing.images} have masks {pairing.masks}.")
+    _lists(folder, found)
+    _sizes(folder, pairing.pairs, found)
+    pixels.describe([folder / pair.image for pair in pairing.pairs], found)
+    if "{group}" in pairing.images:
+        found.note("The images of a folder are one group.", groups="^([^/]+)/")
+    return found
+
+
+def _cityscapes(values: Values) -> Findings:
+    """The classes of Cityscapes where masks hold its ids (7 to 33 are evaluated), as cityscapesScripts has them."""
+    found, classes = Findings(), CLASS_SETS["cityscapes"]
+    if not values.colors and set(values.numbers) <= {-1, IGNORE_INDEX, *CITYSCAPES_IDS} and max(values.numbers) >= 7:
+        labels = {label: VOID if k == IGNORE_INDEX else k for label, k in CITYSCAPES_IDS.items()}
+        sentence = f"The masks hold the ids of Cityscapes: {len(classes)} of them are classes, the others are void."
+        colors = dict(zip(classes.names, classes.colors, strict=True))
+        found.note(sentence, names=classes.names, labels=labels, colors=colors)
+    return found
+
+
+def _apart(other: Pairing, best: Pairing) -> bool:
+    """Whether another folder beside that of a pairing holds images and masks under equal names."""
+    first, second = best.images.partition("/")[0], other.images.partition("/")[0]
+    expected = [p.replace(f"{first}/", f"{second}/", 1) for p in (best.images, best.masks)]
+    return first != second and best.masks.startswith(f"{first}/") and [other.images, other.masks] == expected
 
 
 def _is_labels(folder: Path, pairing: Pairing) -> bool:
     """Whether the masks of a pairing are label maps: by their names, or since they hold few values, the images many."""
     pair = pairing.pairs[0]
     image, mask = folder / pair.image, folder / pair.masks[0]
-    if "panoptic" in pairing.masks.lower() or (image.suffix.lower() in (".npy", ".mat") and pairing.likely < 2):
+    if re.search("panoptic|instanceIds", pairing.masks) or (
+        image.suffix.lower() in (".npy", ".mat") and pairing.likely < 2
+    ):
         return False
     if {image.suffix.lower(), mask.suffix.lower()} <= TIFF and tiff_shape(mask)[0] > 1:
         return False  # a stack
@@ -89,28 +127,24 @@ def _is_labels(folder: Path, pairing: Pairing) -> bool:
 def _several(pairing: Pairing, table: ClassTable | None, found: Findings) -> None:
     """The classes of masks of one class or one object a file."""
     if pairing.kind == "objects":
-        found.changes["names"] = ("background", "object")
-        found.evidence.append(
-            "Each mask is one object; the name of its class is stated nowhere, so replace it under names:."
-        )
+        sentence = "Each mask is one object; the name of its class is stated nowhere, so replace it under names:."
+        found.note(sentence, names=("background", "object"))
         return
     stated = sorted({name for pair in pairing.pairs for name in pair.classes})
-    names = table.names if table is not None and set(stated) <= set(table.names) else None
-    if names is None:
+    if table is None or not set(stated) <= set(table.names):
         background = [name for name in stated if name.strip("_ ").lower() == "background"] or ["background"]
         void = [name for name in stated if name.lower() in VOID_NAMES]
         names = (*background, *(name for name in stated if name not in (*background, *void)))
-        found.evidence.append("Pixels of no class are background.")
-    found.changes["names"] = names
-    found.evidence.append(f"Each mask is one class: {', '.join(stated)}.")
+        found.note("Pixels of no class are background.", names=names)
+    else:
+        found.changes["names"] = table.names
+    found.note(f"Each mask is one class: {', '.join(stated)}.")
 
 
 def _lists(folder: Path, found: Findings) -> None:
     lists = {path.stem: f"{_LISTS}/{path.name}" for path in sorted((folder / _LISTS).glob("*.txt"))}
-    splits = {SPLITS[stem.lower()]: path for stem, path in lists.items() if stem.lower() in SPLITS}
-    if splits:
-        found.changes["splits"] = splits
-        found.evidence.append(f"{_LISTS} lists the splits {', '.join(splits)}.")
+    if splits := {SPLITS[stem.lower()]: path for stem, path in lists.items() if stem.lower() in SPLITS}:
+        found.note(f"{_LISTS} lists the splits {', '.join(splits)}.", splits=splits)
 
 
 def _sizes(folder: Path, pairs: Sequence[Pair], found: Findings) -> None:
@@ -133,12 +167,11 @@ def _sizes(folder: Path, pairs: Sequence[Pair], found: Findings) -> None:
     if number:
         listed = ", ".join(f"{n} with orientation {k}" for k, n in sorted(rotated.items()) if n)
         found.evidence.append(f"{number} images have an EXIF orientation other than 1: {listed}.")
-    told = [kind for kind in ("stored", "upright") if kinds[kind]]
-    if len(told) == 1:
-        found.changes["orientation"] = told[0]
-        found.evidence.append(f"The sizes of masks fit the {told[0]} images.")
+    fitting = [kind for kind in ("stored", "upright") if kinds[kind]]
+    if len(fitting) == 1:
+        found.note(f"The sizes of masks fit the {fitting[0]} images.", orientation=fitting[0])
     elif number:
-        text = "Some masks fit the stored images and others the upright ones." if told else ""
+        text = "Some masks fit the stored images and others the upright ones." if fitting else ""
         found.ask(
             f"{text} Were the masks drawn on the images as stored, or upright as viewers show them?".strip(),
             {kind: {"orientation": kind} for kind in ("upright", "stored")},
@@ -161,7 +194,7 @@ def _others(folder: Path, best: Pairing, candidates: Sequence[Pairing], found: F
         if other.likely < 2 or not masks or theirs & ours or {best.kind, other.kind} != {"maps"}:
             continue
         ours |= theirs
-        values = count(folder / mask for mask in sorted(theirs))
+        values = count([folder / mask for mask in sorted(theirs)])
         meanings[masks] = explain(values, find(folder)).changes
         if len(values.numbers) == 2 and not values.colors and is_area(masks, best.images):
             areas.append(masks)
@@ -201,74 +234,35 @@ def entries(card: Card) -> list[Entry]:
     """The images that fit the card's patterns, with their masks, in the order of their paths.
 
     Raises:
-        ValueError: no image fits; an image without its void mask; two masks fit one image; a name of a class that is
-            not in the card.
+        ValueError: no image fits; two masks fit one image; a name of a class that is not in the card.
     """
-    root = card.root
-    if not card.images or not card.masks:
-        raise ValueError(
-            f"{root}: the card states no images: or no masks:; state both as patterns, such as images/{{id}}.jpg"
-        )
-    files = [path.relative_to(root).as_posix() for path in _files(card)]
-    pairs = [pair for pair in join(card.images, card.masks, files) if pair.masks or card.unannotated == "background"]
+    root, every = card.root, pairs_of(card, SUFFIXES)
+    pairs = [pair for pair in every if pair.masks or card.unannotated == "background"]
     if not any(pair.masks for pair in pairs):
-        number = sum(1 for _ in matches(root, card.images))
         raise ValueError(
-            f"{root}: {number} images fit {card.images}, and none has a mask {card.masks}; correct the patterns"
-        )
-    voids = {pair.image: pair.masks for pair in join(card.images, card.void, files)} if card.void else {}
-    if missing := [pair.image for pair in pairs if card.void and not voids.get(pair.image)]:
-        raise ValueError(
-            f"{root}: {len(missing)} images, such as {missing[0]}, have no file {card.void}; correct void:"
+            f"{root}: {len(every)} images fit {card.images}, and none has a mask {card.masks}; correct the patterns"
         )
     names = Counter(fields(pair.values)[1] for pair in pairs)
     found = []
     for pair in pairs:
         split, name = fields(pair.values)
-        if len(pair.masks) > 1 and "{class}" not in card.masks and "*" not in card.masks.removesuffix(".*"):
-            raise ValueError(f"{root}: {pair.image} has two masks, {pair.masks[0]} and {pair.masks[1]}; keep one")
         for label in pair.classes:
             if label and label not in card.names and label.lower() not in VOID_NAMES:
                 raise ValueError(f"{root}: {pair.masks[0]} is of class {label!r}, which names: does not list; add it")
         masks = tuple(root / mask for mask in pair.masks)
-        void = tuple(root / mask for mask in voids.get(pair.image, ()))
-        target = partial(_target, masks, pair.classes, void, card)
         unique = f"{split}/{name}" if names[name] > 1 and split else name
-        found.append(Entry(unique, SPLITS.get(split.lower(), split), root / pair.image, target,
-                           (root / pair.image, *masks, *void)))  # fmt: skip
+        target = partial(_target, masks, pair.classes, card)
+        found.append(Entry(unique, split, root / pair.image, target, (root / pair.image, *masks)))
     return found
 
 
-def _files(card: Card) -> list[Path]:
-    """All files that fit a pattern of the card, sorted, images only with a suffix that can be one."""
-    found = {path for path, _ in matches(card.root, card.images) if path.name.lower().endswith(SUFFIXES)}
-    return sorted(found.union(*({path for path, _ in matches(card.root, p)} for p in (card.masks, card.void) if p)))
-
-
-def _target(
-    masks: tuple[Path, ...], classes: tuple[str, ...], voids: tuple[Path, ...], card: Card, size: tuple[int, int]
-) -> Labels:
+def _target(masks: tuple[Path, ...], classes: tuple[str, ...], card: Card, size: tuple[int, int]) -> Labels:
     """Class indices of an image of this size (H, W)."""
-    separate = "{class}" in card.masks or "*" in card.masks.removesuffix(".*")
-    if not separate and masks:
-        labels = fitted(read_raw(masks[0], card), size, card, masks[0])
-    else:
-        painted = [(_index(label, card), _inside(path, size, card)) for path, label in zip(masks, classes, strict=True)]
-        labels = paint(painted, size, card.overlaps)
-    for path in voids:
-        labels = np.where(_inside(path, size, card), labels, np.uint8(IGNORE_INDEX))
-    return labels
+    if masks and not is_separate(card.masks):
+        return fitted(read_raw(masks[0], card), size, card, masks[0])
+    painted = [(_index(label, card), inside(path, size, card)) for path, label in zip(masks, classes, strict=True)]
+    return paint(painted, size, card.overlaps)
 
 
 def _index(label: str, card: Card) -> int:
-    if not label:
-        return 1
-    return card.names.index(label) if label in card.names else IGNORE_INDEX
-
-
-def _inside(path: Path, size: tuple[int, int], card: Card) -> Any:
-    """The pixels of a binary mask, bool (H, W): above 0, or from the threshold (128 in a lossy file)."""
-    values, lossy = load(path)
-    values = grey(values, path) if values.ndim == 3 else values
-    threshold = card.threshold if card.threshold is not None else 128 if lossy else 1
-    return fitted((values >= threshold).astype(np.uint8), size, card, path) > 0
+    return 1 if not label else card.names.index(label) if label in card.names else IGNORE_INDEX

@@ -8,7 +8,7 @@ import numpy as np
 from seglab.data.card import VOID
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.formats.entries import color_codes
-from seglab.data.formats.findings import Findings
+from seglab.data.formats.findings import Findings, listed
 from seglab.data.formats.tables import ClassTable
 from seglab.data.formats.values import Values
 from seglab.data.palette import Color
@@ -27,7 +27,7 @@ def explain(values: Values, table: ClassTable | None, void_is_zero: bool = False
     """
     found = Findings()
     if values.read < values.total:
-        found.evidence.append(f"{values.read} of {values.total} masks were read.")
+        found.note(f"{values.read} of {values.total} masks were read.")
     if values.lossy:
         _lossy(values, table, found)
     elif values.colors:
@@ -45,48 +45,43 @@ def _lossy(values: Values, table: ClassTable | None, found: Findings) -> None:
             "the masks were saved with lossy compression (JPEG), which changed their values; save them as PNG from the"
             " annotation tool"
         )
-    found.changes |= {"threshold": 128, "names": _names(2, table, found)}
-    found.evidence.append(
+    sentence = (
         f"The masks are lossy (JPEG) and hold {len(values.numbers)} values near 0 and 255; from 128 on is class 1."
     )
+    found.note(sentence, threshold=128, names=_names(2, table, found))
 
 
-def _names(count: int, table: ClassTable | None, found: Findings, defaults: tuple[str, ...] = ()) -> tuple[str, ...]:
+def _names(count: int, table: ClassTable | None, found: Findings) -> tuple[str, ...]:
     if table is not None and len(table.names) == count:
         return table.names
-    found.evidence.append("The names of the classes are stated nowhere; replace those under names:.")
-    return defaults or tuple(f"class_{index}" for index in range(count))
+    found.note("The names of the classes are stated nowhere; replace those under names:.")
+    return tuple(f"class_{index}" for index in range(count))
 
 
 def _rgb(code: int) -> Color:
     return code >> 16, code >> 8 & 255, code & 255
 
 
-def _listed(counts: Mapping[int, int], form: str = "{}") -> str:
-    first = list(counts.items())[:12]
-    more = f" and {len(counts) - 12} more" if len(counts) > 12 else ""
-    return ", ".join(f"{form.format(value)} ({n} pixels)" for value, n in first) + more
+def _pixels(counts: Mapping[int, int], form: str = "{}") -> str:
+    return listed(counts, form + " ({} pixels)", most=12)
 
 
 def _colors(values: Values, table: ClassTable | None, found: Findings) -> None:
     counts = dict(values.colors.most_common())
     if values.numbers:
-        found.evidence.append("Some masks hold colours and others numbers; numbers are read as labels.")
+        found.note("Some masks hold colours and others numbers; numbers are read as labels.")
     if table is not None and table.colors:
-        colors = dict(table.colors)
-        found.changes |= {"names": table.names, "colors": colors}
-        known = {int(color_codes(np.array(color))) for color in colors.values()}
+        known = {int(color_codes(color)) for color in table.colors.values()}
         used = sum(code in known for code in counts)
-        found.evidence.append(
-            f"{table.path.name} lists {len(colors)} classes with colours; the masks hold {used} of them."
-        )
+        sentence = f"{table.path.name} lists {len(table.colors)} classes with colours; the masks hold {used} of them."
+        found.note(sentence, names=table.names, colors=dict(table.colors))
         if foreign := {code: n for code, n in counts.items() if code not in known}:
-            found.evidence.append(f"Colours that {table.path.name} does not list: {_listed(foreign, '#{:06x}')}.")
+            found.note(f"Colours that {table.path.name} does not list: {_pixels(foreign, '#{:06x}')}.")
         if table.void:
             _ask_void_name(table, found)
         return
     if len(counts) > 64:
-        most = _listed(dict([*counts.items()][:4]), "#{:06x}")
+        most = _pixels(dict([*counts.items()][:4]), "#{:06x}")
         raise ValueError(
             f"the masks hold {len(counts)} colours, such as {most}; save them without"
             " anti-aliasing and without lossy compression, or list the colours of the classes in class_dict.csv"
@@ -96,9 +91,9 @@ def _colors(values: Values, table: ClassTable | None, found: Findings) -> None:
     classes = [code for code, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if code != _VOID_COLOR]
     names = _names(len(classes), table, found)
     found.changes |= {"names": names, "colors": dict(zip(names, map(_rgb, classes), strict=True)) | void}
-    found.evidence.append(f"The masks hold {len(counts)} colours: {_listed(counts, '#{:06x}')}.")
+    found.note(f"The masks hold {len(counts)} colours: {_pixels(counts, '#{:06x}')}.")
     if void:
-        found.evidence.append("#e0e0c0 is void, as the borders of objects in PASCAL VOC.")
+        found.note("#e0e0c0 is void, as the borders of objects in PASCAL VOC.")
 
 
 def _ask_void_name(table: ClassTable, found: Findings) -> None:
@@ -114,15 +109,15 @@ def _ask_void_name(table: ClassTable, found: Findings) -> None:
 
 def _numbers(values: Values, table: ClassTable | None, found: Findings, void_is_zero: bool) -> None:
     counts = {value: n for value, n in values.numbers.items() if value != -1}
-    found.evidence.append(f"The masks hold the values {_listed(dict(sorted(counts.items())))}.")
+    found.note(f"The masks hold the values {_pixels(dict(sorted(counts.items())))}.")
     if -1 in values.numbers:
-        found.evidence.append("−1 is void.")
+        found.note("−1 is void.")
     largest = max(counts, default=0)
     binary = set(counts) <= {0, largest} and (10 <= largest <= 255 or largest == 65535)
     expected = len(table.names) if table is not None else 2
     if binary and largest and (table is None or expected == 2):
-        found.changes |= {"labels": {0: 0, largest: 1}, "names": _names(2, table, found)}
-        found.evidence.append(f"The two values 0 and {largest} are two classes.")
+        names, sentence = _names(2, table, found), f"The two values 0 and {largest} are two classes."
+        found.note(sentence, labels={0: 0, largest: 1}, names=names)
     elif largest > IGNORE_INDEX:
         _ask_instances(counts, table, found)
     elif table is not None:
@@ -158,33 +153,29 @@ def _with_table(raw: set[int], table: ClassTable, found: Findings, void_is_zero:
     names, labels = table.labels()
     name, count = table.path.name, len(names)
     known = set(labels) or set(range(count))
-    found.changes |= {"names": names, "labels": labels}
-    found.evidence.append(f"{name} lists {count} classes.")
+    found.note(f"{name} lists {count} classes.", names=names, labels=labels)
     if raw == {0, IGNORE_INDEX}:
         found.ask(
             f"The masks hold only 0 and 255, and {name} lists {count} classes. Is 255 void, or class 1?",
             {"void": {}, "class": {"labels": {0: 0, 255: 1}}},
         )
     elif table.void and table.values:  # nnU-Net's "ignore"
-        found.changes["names"], found.changes["labels"] = table.labels(void=table.void)
-        found.evidence.append(f"{table.void!r} is void.")
+        names, labels = table.labels(void=table.void)
+        found.note(f"{table.void!r} is void.", names=names, labels=labels)
     elif table.void:
         _ask_void_name(table, found)
     elif not table.values and raw - {0, IGNORE_INDEX} <= set(range(1, count + 1)) and (count in raw or void_is_zero):
         shifted = {"reduce_zero": True}
         if count in raw and 0 not in raw:
-            found.changes |= shifted
-            found.evidence.append(f"The labels count from 1 to {count}.")
+            found.note(f"The labels count from 1 to {count}.", reduce_zero=True)
         else:
             options: dict[str, dict[str, Any]] = {"void": shifted}
             options |= {"class": {}} if count not in raw else {"background": {"names": ("background", *names)}}
             found.ask(f"{name} lists {count} classes. Does 0 mean void, or is it a class?", options)
     elif foreign := raw - known - {IGNORE_INDEX}:
-        found.evidence.append(
-            f"Values that {name} does not list: {', '.join(map(str, sorted(foreign)))}; add their classes."
-        )
+        found.note(f"Values that {name} does not list: {', '.join(map(str, sorted(foreign)))}; add their classes.")
     if IGNORE_INDEX in raw - known and len(raw) > 2:
-        found.evidence.append("255 is void.")
+        found.note("255 is void.")
 
 
 def _without_table(raw: set[int], found: Findings, void_is_zero: bool) -> None:
@@ -192,20 +183,18 @@ def _without_table(raw: set[int], found: Findings, void_is_zero: bool) -> None:
     if len(ordered) > 2 and min(np.diff(ordered)) >= 10:  # grey levels
         labels = {value: index for index, value in enumerate(ordered)}
         names = _names(len(ordered), None, found)
-        found.changes |= {"labels": labels, "names": names}
-        found.evidence.append("The values are far apart, so each is a class.")
+        found.note("The values are far apart, so each is a class.", labels=labels, names=names)
         if IGNORE_INDEX in raw:
             without = {"labels": {v: i for v, i in labels.items() if v != IGNORE_INDEX}, "names": names[:-1]}
             found.ask("Is 255 void, or a class?", {"class": {"labels": labels, "names": names}, "void": without})
         return
     largest = max(raw - {IGNORE_INDEX}, default=0)
     if IGNORE_INDEX in raw:
-        found.evidence.append("255 is void.")
+        found.note("255 is void.")
     names = _names(largest + 1, None, found)
     found.changes["names"] = names
     if largest and 0 not in raw:
-        found.changes |= {"reduce_zero": True, "names": names[:-1]}
-        found.evidence.append("0 does not occur: the labels count from 1.")
+        found.note("0 does not occur: the labels count from 1.", reduce_zero=True, names=names[:-1])
     elif void_is_zero and largest > 1:
         found.ask(
             "0 is void in some data sets with img_dir/ and ann_dir/ (reduce_zero_label). Is it void here, or a class?",

@@ -7,13 +7,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from seglab.data.formats.entries import fields
 from seglab.data.formats.joining import Pair, join
 
-SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test",
-}  # fmt: skip
 _SPLIT = re.compile(
     r"(?<![a-z])(training|train|validation|valid|val|testing|test)(?![a-z])"
     r"|^(train|val|test)(?=annot|labels?$|masks?$|images?$)",
@@ -27,7 +22,7 @@ _ROLES = {
             "|trimaps?|trainannot|testannot|valannot|roi|fov|converted|l",
     "image": r"images?|imgs?|jpe?g|photos?|raw|rgb|frames?|data|inputs?|pictures?|orig\w*|left|volumes?|scans?",
 }  # fmt: skip
-_FIELD_OF_VIEW = re.compile(r"mask|fov|roi|valid|area|field")
+_FIELD_OF_VIEW = re.compile(r"mask|fov\w*|roi\w*|valid\w*|areas?|fields?")
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ def pairings(files: Sequence[str]) -> list[Pairing]:
 def checked(pairing: Pairing, files: Sequence[str]) -> Pairing:
     """The pairing with the pairs that its patterns make of these files."""
     pairs = join(pairing.images, pairing.masks, files)
-    splits = tuple(sorted({split for pair in pairs if pair.masks and (split := fields(pair.values)[0])}))
+    splits = tuple(sorted({split for pair in pairs if pair.masks and (split := pair.values.get("split"))}))
     if len(splits) == 1:  # one split is no split: the folder is part of the pattern
         one = {name: getattr(pairing, name).replace("{split}", splits[0]) for name in ("images", "masks")}
         return checked(replace(pairing, **one), files)
@@ -107,7 +102,7 @@ def _likely(pairing: Pairing) -> int:
 def is_area(pattern: str, images: str) -> bool:
     """Whether masks are named as a field of view: "mask/{id}_mask.gif" beside "1st_manual/{id}_manual1.gif"."""
     words = re.findall(r"[A-Za-z]+", re.sub(r"\{\w+\}|\.\w+$", " ", pattern))
-    return any(_FIELD_OF_VIEW.match(word.lower()) for word in words) and pattern != images
+    return any(_FIELD_OF_VIEW.fullmatch(word.lower()) for word in words) and pattern != images
 
 
 Folder = tuple[str, ...]

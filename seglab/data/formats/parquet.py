@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from seglab.data.card import Card, Proposal
 from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, matches
 from seglab.data.formats.meaning import explain
-from seglab.data.formats.pairing import SPLITS, role
+from seglab.data.formats.pairing import role
 from seglab.data.formats.pixels import describe_range
 from seglab.data.formats.raw import load, pixel_values, read_raw
 from seglab.data.formats.tables import find
-from seglab.data.formats.values import Values, add
+from seglab.data.formats.values import count
 from seglab.data.images import read_image
-
-_SAMPLE = 200  # masks that are read for a proposal
 
 
 def recognise(folder: Path) -> Proposal | None:
@@ -34,22 +32,21 @@ def recognise(folder: Path) -> Proposal | None:
     pattern = _pattern(files)
     card = Card(folder, format="parquet", images=images[0], masks=masks[0], annotations=pattern)
     rows = [(path, row) for path, _ in matches(folder, pattern) for row in range(_file(path).metadata.num_rows)]
-    values = Values(total=len(rows))
-    pictures: list[NDArray[Any]] = []
-    for path, row in rows[:: -(-len(rows) // _SAMPLE) or 1]:
-        add(values, *load(_cell(path, masks[0], row)))
-        pictures += [pixel_values(_cell(path, images[0], row))] if len(pictures) < 20 else []
-    found = explain(values.resolved(), find(folder))
+    found = explain(count([partial(_loaded, path, masks[0], row) for path, row in rows]), find(folder))
     found.evidence.insert(
         0, f"{len(files)} files {pattern} hold {len(rows)} rows with images {images[0]!r} and masks {masks[0]!r}."
     )
-    describe_range(pictures, found)
+    describe_range([pixel_values(_cell(path, images[0], row)) for path, row in rows[:: len(rows) // 20 or 1]], found)
     if len(masks) > 1 or len(images) > 1:
         found.ask(
             f"The columns {', '.join(images + masks)} hold images. Which are the images and which the masks?",
             {f"{i} and {m}": {"images": i, "masks": m} for i in images for m in masks},
         )
     return found.proposal(card)
+
+
+def _loaded(path: Path, column: str, row: int) -> tuple[NDArray[Any], bool]:
+    return load(_cell(path, column, row))
 
 
 def _pattern(files: list[str]) -> str:
@@ -79,12 +76,10 @@ def entries(card: Card) -> list[Entry]:
         split = fields(values)[0]
         for row, stated in enumerate(_paths(path, card.images)):
             name = stated or f"{path.stem}/{row}"
-            name = f"{split or path.stem}/{name}" if name in taken else name
+            name = f"{values.get('split') or path.stem}/{name}" if name in taken else name
             taken.add(name)
-            found.append(Entry(
-                name, SPLITS.get(split.lower(), split), partial(_image, path, row, card),
-                partial(_target, path, row, card), (path,),
-            ))  # fmt: skip
+            image, target = partial(_image, path, row, card), partial(_target, path, row, card)
+            found.append(Entry(name, split, image, target, (path,)))
     if not found:
         raise ValueError(f"{card.root}: no rows in files {card.annotations}; correct annotations: in the card")
     return found

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
 from seglab.data.card import Card
-from seglab.data.formats.entries import Labels, to_labels
+from seglab.data.formats.entries import Labels, fitted, to_labels
 from seglab.data.images import decode
 
 Source = Path | bytes
@@ -44,6 +44,18 @@ def grey(values: NDArray[Any], name: str | Path) -> NDArray[Any]:
     if np.ptp(values, axis=2).max(initial=0):
         raise ValueError(f"{name}: the mask holds colours; state the colour of each class under colors: in the card")
     return values[..., 0]
+
+
+def inside(path: Path, size: tuple[int, int], card: Card) -> NDArray[np.bool_]:
+    """The pixels of a binary mask, bool (H, W): above 0, or from the threshold (128 in a lossy file).
+
+    Raises:
+        ValueError: not a mask, a mask of colours, or one of another size than its image.
+    """
+    values, lossy = load(path)
+    values = grey(values, path) if values.ndim == 3 else values
+    threshold = card.threshold if card.threshold is not None else 128 if lossy else 1
+    return fitted((values >= threshold).astype(np.uint8), size, card, path) > 0
 
 
 def load(source: Source) -> tuple[NDArray[Any], bool]:

@@ -1,7 +1,7 @@
 """The values of masks, counted."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,14 +46,13 @@ class Values:
         return replace(self, numbers=numbers, colors=Counter())
 
 
-def count(sources: Iterable[Source]) -> Values:
-    """Count the values of masks: of all if they are few, otherwise of 200 that are spread evenly."""
-    every = list(sources)
-    values = Values(total=len(every))
-    for source in every[:: -(-len(every) // _MASKS) or 1]:
+def count(sources: Sequence[Source | Callable[[], tuple[NDArray[Any], bool]]]) -> Values:
+    """Count the values of masks, or of functions that load them: of all, or of 200 that are spread evenly."""
+    values = Values(total=len(sources))
+    for source in sources[:: -(-len(sources) // _MASKS) or 1]:
         if sum(values.numbers.values()) + sum(values.colors.values()) > _PIXELS:
             break
-        add(values, *load(source))
+        add(values, *(source() if callable(source) else load(source)))
     return values.resolved()
 
 

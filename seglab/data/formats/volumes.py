@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.data.card import Card, Proposal
-from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, matches, to_labels
-from seglab.data.formats.joining import join
+from seglab.data.formats.entries import Entry, Labels, fields, fitted, listing, to_labels
+from seglab.data.formats.joining import pairs_of
 from seglab.data.formats.meaning import explain
-from seglab.data.formats.pairing import SPLITS, pairings
+from seglab.data.formats.pairing import pairings
 from seglab.data.formats.pixels import describe_range
 from seglab.data.formats.raw import TIFF, grey, integers, tiff_shape, tiff_values
 from seglab.data.formats.tables import find
-from seglab.data.formats.values import Values, add
+from seglab.data.formats.values import count
 
 _NIFTI = (".nii", ".nii.gz")
 
@@ -37,25 +37,21 @@ def recognise(folder: Path) -> Proposal | None:
     if not candidates:
         return None
     best = candidates[0]
-    values = Values(total=len(best.pairs))
-    pages, limits = 0, []
-    for pair in best.pairs[:20]:
-        masks, images = (volume(folder / path) for path in (pair.masks[0], pair.image))
-        pages += len(masks)
-        for page in masks:
-            add(values, integers(page, folder / pair.masks[0]))
-        values.read += 1 - len(masks)
-        limits.append(np.array([images.min(), images.max()]))
-    found = explain(values.resolved(), find(folder))
-    found.evidence.insert(0, f"{len(best.pairs)} stacks {best.images} have masks {best.masks}, with {pages} pages.")
-    describe_range(limits, found)
+    paths = [(folder / pair.masks[0], folder / pair.image) for pair in best.pairs]
+    pages = [partial(_loaded, masks, page) for masks, _ in paths for page in range(_pages(masks))]
+    found = explain(count(pages), find(folder))
+    found.evidence.insert(0, f"{len(paths)} stacks {best.images} have masks {best.masks}, with {len(pages)} pages.")
+    describe_range([np.array([(v := volume(image)).min(), v.max()]) for _, image in paths[:20]], found)
     found.changes["unannotated"] = "skip"
     if best.lonely:
-        found.evidence.append(f"{len(best.lonely)} stacks without masks are left out, such as {best.lonely[0]}.")
-    if len(best.pairs) > 1:
-        found.changes["groups"] = r"^(.+)/\d+$"
-        found.evidence.append("The pages of a stack are one group.")
+        found.note(f"{len(best.lonely)} stacks without masks are left out, such as {best.lonely[0]}.")
+    if len(paths) > 1:
+        found.note("The pages of a stack are one group.", groups=r"^(.+)/\d+$")
     return found.proposal(Card(folder, format="volumes", images=best.images, masks=best.masks))
+
+
+def _loaded(path: Path, page: int) -> tuple[NDArray[Any], bool]:
+    return integers(volume(path)[page], f"{path}, page {page}"), False
 
 
 def entries(card: Card) -> list[Entry]:
@@ -64,28 +60,23 @@ def entries(card: Card) -> list[Entry]:
     Raises:
         ValueError: no stack fits; a stack and its masks differ in the number of pages or their size.
     """
-    root = card.root
-    files = sorted({path for pattern in (card.images, card.masks) for path, _ in matches(root, pattern)})
     found = []
-    for pair in join(card.images, card.masks, [path.relative_to(root).as_posix() for path in files]):
-        if len(pair.masks) > 1:
-            raise ValueError(f"{root}: {pair.image} has two masks, {pair.masks[0]} and {pair.masks[1]}; keep one")
+    for pair in pairs_of(card):
         if not pair.masks and card.unannotated == "skip":
             continue
         split, name = fields(pair.values)
-        image, masks = root / pair.image, tuple(root / mask for mask in pair.masks)
+        image, masks = card.root / pair.image, tuple(card.root / mask for mask in pair.masks)
         count = _pages(image)
         if masks and _pages(masks[0]) != count:
             raise ValueError(
                 f"{image}: {count} pages, and its masks {masks[0].name} have {_pages(masks[0])}; pair them by name"
             )
         for page in range(count):
-            found.append(Entry(
-                f"{name}/{page:0{len(str(count - 1))}d}".lstrip("/"), SPLITS.get(split.lower(), split),
-                partial(_page, image, page), partial(_target, masks, page, card), (image, *masks),
-            ))  # fmt: skip
+            key = f"{name}/{page:0{len(str(count - 1))}d}".lstrip("/")
+            target = partial(_target, masks, page, card)
+            found.append(Entry(key, split, partial(_page, image, page), target, (image, *masks)))
     if not found:
-        raise ValueError(f"{root}: no stack {card.images} with masks {card.masks}; correct the patterns")
+        raise ValueError(f"{card.root}: no stack {card.images} with masks {card.masks}; correct the patterns")
     return found
 
 
@@ -96,8 +87,7 @@ def _page(path: Path, page: int) -> NDArray[Any]:
 def _target(masks: Sequence[Path], page: int, card: Card, size: tuple[int, int]) -> Labels:
     if not masks:
         return np.zeros(size, np.uint8)
-    name = f"{masks[0]}, page {page}"
-    values = integers(volume(masks[0])[page], name)
+    name, (values, _) = f"{masks[0]}, page {page}", _loaded(masks[0], page)
     if values.ndim == 3 and not card.colors:
         values = grey(values, name)
     return fitted(to_labels(values, card, name), size, card, name)

@@ -10,6 +10,7 @@ from seglab.data.card import Card
 from seglab.data.formats import masks
 from seglab.data.formats.entries import fitted, to_labels
 from seglab.data.formats.pixels import read_pixels
+from seglab.data.own import entries_of
 
 GRADIENT = (np.arange(48 * 3).reshape(6, 8, 3) + 60).astype(np.uint8)  # 48 colours, (H, W) = (6, 8)
 MASK = np.zeros((6, 8), np.uint8)
@@ -238,12 +239,10 @@ def test_a_field_of_view_is_void_outside(tmp_path):
         save(tmp_path / f"mask/{name}_mask.gif", view)
     proposal = masks.recognise(tmp_path)
     assert (proposal.card.masks, proposal.card.void) == ("manual/{id}.gif", "mask/{id}_mask.gif")
-    assert counts(masks.entries(proposal.card)[0]) == {0: 22, 1: 14, 255: 12}
+    assert counts(entries_of(proposal.card)[0]) == {0: 22, 1: 14, 255: 12}
     (tmp_path / "mask/b_mask.gif").unlink()
-    with pytest.raises(
-        ValueError, match=r"1 images, such as images/b.png, have no file mask/\{id\}_mask.gif; correct void:"
-    ):
-        masks.entries(proposal.card)
+    with pytest.raises(ValueError, match=r"1 images, such as 'b', have no file mask/\{id\}_mask.gif; correct void:"):
+        entries_of(proposal.card)
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))

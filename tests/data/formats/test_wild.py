@@ -9,6 +9,7 @@ import pytest
 
 from seglab.data.formats import masks, parquet, volumes
 from seglab.data.formats.pixels import read_pixels
+from seglab.data.own import entries_of
 
 VOC = [
     "_background_",
@@ -141,7 +142,7 @@ def test_void_masks_and_the_choice_of_masks(wild):
         "training/1st_manual/{id}_manual1.gif",
         "training/mask/{id}_training_mask.gif",
     ]
-    for entry in masks.entries(proposal.card):
+    for entry in entries_of(proposal.card):
         labels = entry.target((584, 565))
         assert (labels == 255).sum() == truth[entry.id]["outside the field of view"]
         assert len(entry.files) == 3
