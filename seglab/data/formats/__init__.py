@@ -1,4 +1,4 @@
-"""Readers of annotation formats. Each has `recognise(folder)` and `entries(card)`.
+"""Readers and writers of annotation formats. Each reader has `recognise(folder)` and `entries(card)`.
 
 entries        `Entry`, patterns of paths, raw labels → class indices
 shapes         polygons and run lengths → label map
@@ -23,4 +23,6 @@ label_studio   Label Studio JSON
 via            VGG Image Annotator JSON
 supervisely    Supervisely JSON
 yolo           YOLO segmentation
+writing        writers of COCO and COCO panoptic
+exporting      a data set as a folder that annotation tools open
 """

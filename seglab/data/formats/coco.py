@@ -1,6 +1,6 @@
 """COCO instances (https://cocodataset.org/#format-data), also as exported by CVAT, Roboflow and labelme."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ def _unique(path: Path, items: list[dict[str, Any]], value: str, kind: str) -> d
 def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
     categories = _unique(path, content["categories"], "name", "categories")
     images = _unique(path, content["images"], "file_name", "images")
-    by_image = defaultdict(list)
+    by_image, areas = defaultdict(list), Counter[Any]()
     for item in content["annotations"]:
         if item["category_id"] not in categories:
             raise ValueError(
@@ -57,6 +57,8 @@ def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
             )
         name = str(categories[item["category_id"]]["name"])
         by_image[item["image_id"]].append((name, item.get("segmentation")))
+        if isinstance(item.get("segmentation"), dict) and type(item.get("area")) in (int, float):
+            areas[item["image_id"]] += item["area"]  # exact for run lengths, but not for polygons
     if foreign := [key for key in by_image if key not in images]:
         raise ValueError(
             f"{path}: annotations of images that are not listed ({len(foreign)}, such as id {foreign[0]}); add them"
@@ -68,6 +70,7 @@ def _parse(card: Card, path: Path, content: Any) -> Iterator[Annotated]:
             tuple((name, partial(run_lengths, code)) for name, code in by_image[key] if code),
             tuple("box" for _, code in by_image[key] if not code),
             split_of(path.relative_to(card.root), name=True),
+            covered=0 < areas[key] == (image.get("height") or 0) * (image.get("width") or 0),
         )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Annotated:
         done: an image without objects was annotated, and holds none.
         embedded: returns the image where the annotation file holds it.
         files: others that the objects are read from.
+        covered: every pixel belongs to an object.
 
     Raises:
         ValueError: a size that is not two positive whole numbers.
@@ -56,6 +57,7 @@ class Annotated:
     done: bool = False
     embedded: Callable[[], NDArray[Any]] | None = None
     files: tuple[Path, ...] = ()
+    covered: bool = False
 
     def __post_init__(self) -> None:
         if self.size and not all(type(side) is int and side > 0 for side in self.size):

@@ -134,7 +134,8 @@ class Reader:
         classes: adds to findings what the files (a list, from which it may remove some) state about classes.
         pattern: of the files, where the card states none.
         per_image: each image has a file of its own, and images without one belong to the data, too.
-        background: pixels without an object are of a class "background", which comes first; otherwise void.
+        background: pixels without an object, if there are any, are of a class "background", which comes first;
+            otherwise void.
         ask: whether images without annotation are background is a question.
     """
 
@@ -197,7 +198,8 @@ class Reader:
         for name in classes:
             check_name(name, where)
         voids = [name for name in classes if _VOID.fullmatch(name)]
-        first = [name for name in classes if BACKGROUND.fullmatch(name)][:1] or ["background"] * self.background
+        rest = self.background and not all(item.covered for item in items)
+        first = [name for name in classes if BACKGROUND.fullmatch(name)][:1] or ["background"] * rest
         classes = [*first, *(name for name in classes if name not in (*voids, *first))]
         card = replace(card, names=tuple(classes), labels={**card.labels, **dict.fromkeys(voids, VOID)})
         found = Findings(questions=stated.questions)

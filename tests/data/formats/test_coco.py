@@ -222,3 +222,16 @@ def test_files_that_state_different_sizes(tmp_path):
     (entry,) = coco.entries(coco.recognise(tmp_path).card)
     with pytest.raises(ValueError, match=r"a.json: a.png: the annotation files state 4 × 6 and 9 × 6 pixels"):
         entry.target((4, 6))
+
+
+def test_run_lengths_that_cover_the_images_leave_no_background(tmp_path):
+    save_images(tmp_path, "a.png", "b.png")
+    images = [image(1, "a.png"), image(2, "b.png")]
+    whole = [annotation(1, 3, {"size": [4, 6], "counts": [0, 20, 4]}, area=20),
+             annotation(1, 90, {"size": [4, 6], "counts": [20, 4]}, area=4)]  # fmt: skip
+    write(tmp_path, images, [*whole, annotation(2, 3, {"size": [4, 6], "counts": [0, 24]}, area=24)])
+    card = coco.recognise(tmp_path).card
+    assert card.names == ("leaf", "stone")
+    assert rows(coco.entries(card)[0]) == ["000001"] * 4
+    write(tmp_path, images, [*whole, annotation(2, 3, {"size": [4, 6], "counts": [0, 23, 1]}, area=23)])
+    assert coco.recognise(tmp_path).card.names == ("background", "leaf", "stone")
