@@ -2,6 +2,8 @@
 
 viewer      `view`: an image and its label maps, in notebooks and in static pages
 html        the scripts of the browser side; the viewer as a page, and as a part of other pages
+joint       predictions in several class sets, shown in one
+sources     what `explore` accepts: data sets and models, by name, as paths or as objects
 views       the pure functions behind the explorer
 worker      background work: a thread, its progress, cancellation
 explorer    `explore`: choose image and models

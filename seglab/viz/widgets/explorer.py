@@ -1,47 +1,68 @@
 """The explorer: its controls and its display. `views` computes what is shown; `worker` runs the models in a thread."""
 
 import html
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache, partial
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
 
 from seglab._utils.paths import slug
 from seglab.data.catalogue import DATASETS
-from seglab.data.classes import ClassSet
 from seglab.data.dataset import Sample, SegmentationDataset
-from seglab.data.loading import data_root, load_dataset, local_datasets
+from seglab.data.loading import local_datasets
 from seglab.data.toytown import scene as toytown
 from seglab.inference.fast import PRECISIONS
 from seglab.inference.prediction import Prediction, predict
-from seglab.models.loading import load_model
+from seglab.models.adapters import SegModel
 from seglab.models.registry import MODELS
 from seglab.models.weights.cards import is_available
 from seglab.viz.widgets import views
 from seglab.viz.widgets.html import FOLDER
+from seglab.viz.widgets.joint import Joint, join
+from seglab.viz.widgets.sources import Data, Model, Source, data_sources, model_sources
 from seglab.viz.widgets.viewer import Viewer, scene_data
 from seglab.viz.widgets.views import CLASS_VIEWS, SIZES, VIEWS, Selection
 from seglab.viz.widgets.worker import Worker
 
 DEFAULT_MODELS = ("unet_mini:toytown", "segformer_mini:toytown")  # selected when the explorer opens
 PHOTOGRAPH = "your photograph"
+# Colours of JupyterLab's theme, and those of the light one elsewhere.
+NOTE = "line-height: 1.4; padding: .2rem 0; color: var(--jp-ui-font-color2, #62707d)"
+PROBLEM = "line-height: 1.4; padding: .2rem 0; color: var(--jp-error-color1, #b3261e)"
 COPY_BUTTON = """<button type="button" data-code="{code}"
 onclick="navigator.clipboard.writeText(this.dataset.code); this.textContent = 'copied'">copy as code</button>"""
 
 
 def explore(
-    models: Sequence[str | Path] | None = None, data: Sequence[str] | None = None, wait: bool = False
+    models: Model | Iterable[Model] | Mapping[str, Model] | None = None,
+    data: Data | Iterable[Data] | None = None,
+    wait: bool = False,
 ) -> "Explorer":
     """Compare the predictions of several models on images of data sets and on photographs.
 
+    Models may have other classes than the data. Their predictions are translated where there is a counterpart; other
+    classes are shown beside those of the data. IoU is computed for the classes that all models have.
+
     Args:
-        models: to choose from, names as for `load_model`; by default all whose weights need no download.
-        data: to choose from, names and splits, as "camvid val"; by default Toytown, and the data sets on this machine.
+        models: one or several to choose from: names or checkpoints as for `load_model`, or models; as a mapping with
+            their names. By default all models whose weights need no download.
+        data: one or several to choose from, several as a list: names and splits, as "camvid val"; your own data as a
+            folder or a dataset.yaml, a str or Path, of which all images are shown; a pair of such a name or path and a
+            split, as ("~/my leaves", "val"); data sets of `load_dataset`. By default Toytown, and the data sets on this
+            machine.
         wait: return only when the first predictions are shown.
+
+    Raises:
+        ValueError: a model or data of another kind, an unknown data set or split, or data that are not on this machine.
+            A model is loaded when it is first used; what `load_model` refuses then is shown in the explorer.
     """
-    explorer = Explorer(list(map(str, models or available_models())), list(data or available_data()))
+    sources = data_sources(available_data() if data is None else data)
+    if data is not None:
+        for source in sources.values():  # an error is raised here, not when an entry is chosen
+            source.load()
+    explorer = Explorer(model_sources(available_models() if models is None else models), sources)
     if wait:
         explorer.wait()
     return explorer
@@ -59,59 +80,58 @@ def available_data() -> list[str]:
     return toytowns + [f"{name} val" for name in local_datasets() if "val" in DATASETS[name].splits]
 
 
-def _dataset(data: str) -> SegmentationDataset:
-    return _cached_dataset(data, data_root())
-
-
-@lru_cache(maxsize=8)
-def _cached_dataset(data: str, root: Path) -> SegmentationDataset:
-    name, _, split = data.partition(" ")
-    return load_dataset(name, split or None, download=False)
+def _row(*children: widgets.Widget) -> widgets.Box:
+    """Widgets side by side, in several rows where the page is narrow; none of them is cut."""
+    for child in children:
+        child.layout.flex = "0 0 auto"
+    return widgets.Box(children, layout=widgets.Layout(flex_flow="row wrap", width="100%"))
 
 
 class Explorer(widgets.VBox):
     """See `explore`. It shows `sample` and `predictions` (by model); there are none before the first run ends."""
 
-    def __init__(self, models: list[str], data: list[str]) -> None:
-        self._load = cache(lambda name: (model := load_model(name), model.short))
+    def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]]) -> None:
+        self._models, self._data = models, data
+        self._trained_short: dict[str, int | None] = {}  # by model, before a size was chosen
         self._photo: Sample | None = None
         self._photo_note = ""
         self.predictions: dict[str, Prediction] = {}
         self.sample: Sample | None = None
         self.worker = Worker()
-        self._create_controls(models, data)
-        sample, classes = _dataset(data[0])[0], _dataset(data[0]).classes
-        self.viewer = Viewer(scene_data(sample.image, {}, classes, sample.target), on_photo=self.load_photograph)
+        first = next(iter(data.values())).load()
+        self._create_controls(list(models), list(data), first)
+        sample = first[0]
+        self.viewer = Viewer(scene_data(sample.image, {}, first.classes, sample.target), on_photo=self.load_photograph)
         self.picture, self.table = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
         self.code = widgets.Textarea(layout=widgets.Layout(width="100%", height="11em"))
-        self.links, self.copy, self.note, self.problem = (widgets.HTML() for _ in range(4))
-        row, buttons = widgets.Layout(width="100%"), widgets.HBox([self.run, self.worker.stop])
+        self.links, self.copy, self.note, self.problem, self.hint = (widgets.HTML() for _ in range(5))
+        buttons = _row(self.run, self.worker.stop, self.worker.progress)
         super().__init__([
-            widgets.HBox([self.data, self.index], layout=row),
-            widgets.HBox([self.models, widgets.VBox([self.precision, self.short, buttons]),
-                          widgets.VBox([self.worker.progress, self.note, self.problem])], layout=row),
+            _row(self.data, self.index),
+            _row(self.models, widgets.VBox([self.precision, self.short, buttons])),
+            self.note, self.problem,
             widgets.Tab([
                 widgets.VBox([self.viewer, self.table]),
-                widgets.VBox([widgets.HBox([self.view, self.class_name]), self.picture]),
+                widgets.VBox([_row(self.view, self.class_name), self.hint, self.picture]),
                 widgets.VBox([self.links, self.copy, self.code]),
             ], titles=["masks", "scores and uncertainty", "save"]),
         ])  # fmt: skip
         self.start()
 
-    def _create_controls(self, models: list[str], data: list[str]) -> None:
-        first, label = _dataset(data[0]), {"style": {"description_width": "5.5em"}}
+    def _create_controls(self, models: list[str], data: list[str], first: SegmentationDataset) -> None:
+        label, wide = {"style": {"description_width": "5.5em"}}, widgets.Layout(width="26em", max_width="100%")
         sizes = [("as trained" if short == 0 else f"short side {short}", short) for short in SIZES]
         selected = [name for name in DEFAULT_MODELS if name in models] or models[:2]
-        self.data = widgets.Dropdown(options=data, description="data", **label)
+        self.data = widgets.Dropdown(options=data, description="data", layout=wide, **label)
         self.index = widgets.IntSlider(0, 0, len(first) - 1, description="image", continuous_update=False,
-                                       layout=widgets.Layout(width="26em"), **label)  # fmt: skip
-        self.models = widgets.SelectMultiple(options=models, value=selected, description="models", **label,
-                                             rows=min(7, len(models)), layout=widgets.Layout(width="24em"))  # fmt: skip
+                                       layout=wide, **label)  # fmt: skip
+        self.models = widgets.SelectMultiple(options=models, value=selected, description="models", layout=wide, **label,
+                                             rows=min(7, len(models)))  # fmt: skip
         self.precision = widgets.Dropdown(options=PRECISIONS, description="precision", **label)
         self.short = widgets.Dropdown(options=sizes, description="size", **label)
         self.view = widgets.Dropdown(options=VIEWS, value="probability", description="view", **label)
-        self.class_name = widgets.Dropdown(options=first.classes.names, description="class", **label)
-        self.run = widgets.Button(description="run", tooltip="predict again")
+        self.class_name = widgets.Dropdown(options=first.classes.names, description="class", layout=wide, **label)
+        self.run = widgets.Button(description="run", tooltip="predict again", layout=widgets.Layout(width="6em"))
         self.run.on_click(lambda _: self.start())
         self.data.observe(self._select_data, "value")
         for control in (self.index, self.models, self.precision, self.short):
@@ -131,7 +151,7 @@ class Explorer(widgets.VBox):
         self.index.disabled = photo = self.data.value == PHOTOGRAPH
         if not photo:
             try:
-                last = len(_dataset(self.data.value)) - 1
+                last = len(self._data[self.data.value].load()) - 1
             except ValueError as error:
                 self._report_error(error)
                 return
@@ -156,32 +176,46 @@ class Explorer(widgets.VBox):
 
     def start(self) -> None:
         """Predict what is selected, in a thread; predictions under way are cancelled."""
-        self.worker.start(self._predict(self.selection), 2 * len(self.models.value), self._report_error)
+        selection, finished = self.selection, dict[str, Prediction]()
+        steps, on_stop = 2 * len(selection.models), partial(self._stop, selection, finished)
+        self.worker.start(self._predict(selection, finished), steps, self._report_error, on_stop)
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the predictions are shown, at most for this time."""
         self.worker.wait(seconds)
 
-    def _predict(self, selection: Selection) -> Iterator[Callable[[], None]]:
+    def _sample(self, selection: Selection) -> Sample:
+        photo = self._photo if selection.index is None else None
+        return photo or self._data[selection.data].load()[selection.index or 0]
+
+    def _predict(self, selection: Selection, finished: dict[str, Prediction]) -> Iterator[Callable[[], None]]:
         """The task of the worker: it reports each model before it runs, and shows all predictions at the end."""
         if not selection.models:
             raise ValueError("choose at least one model")
-        sample = self._photo if selection.index is None else _dataset(selection.data)[selection.index]
-        assert sample
-        predictions = {}
+        sample = self._sample(selection)
         for i, name in enumerate(selection.models, 1):
             yield partial(self._report, f"{name} is running ({i} of {len(selection.models)}) …")
-            model, trained_short = self._load(name)
-            yield partial(setattr, model, "short", selection.short or trained_short)  # not once it is cancelled
-            predictions[name] = predict(model, sample.image, precision=selection.precision)
-        yield partial(self._show, selection, sample, predictions)
+            model = self._models[name].load()
+            short = self._trained_short.setdefault(name, model.short)
+            yield partial(setattr, model, "short", selection.short or short)  # not once it is cancelled
+            finished[name] = predict(model, sample.image, precision=selection.precision)
+        yield partial(self._show, selection, sample, finished)
+
+    def _stop(self, selection: Selection, finished: Mapping[str, Prediction]) -> None:
+        """Show what was finished before the cancellation."""
+        finished = dict(finished)  # the model under way may still be added
+        if finished:
+            self._show(selection, self._sample(selection), finished)
+        sentence = f"cancelled after {len(finished)} of {len(selection.models)}"
+        self._report(sentence if finished or not self.predictions else f"{sentence}; the masks shown are those before")
 
     def _show(self, selection: Selection, sample: Sample, predictions: dict[str, Prediction]) -> None:
         self.predictions, self.sample = predictions, sample
         first = next(iter(predictions.values())).classes
-        classes = first if selection.index is None else _dataset(selection.data).classes
-        self.viewer.show(*views.viewer_input(sample, predictions, classes))
-        title, self._table = views.class_table(sample, predictions, classes)
+        classes = first if selection.index is None else self._data[selection.data].load().classes
+        joint = join(predictions, classes)
+        self.viewer.show(*views.viewer_input(sample, joint))
+        title, self._table = views.class_table(sample, joint)
         rows = self._table.rename_axis(None).to_html(float_format="{:.3f}".format, na_rep="–", border=0)
         style = (FOLDER / "table.css").read_text(encoding="utf-8")
         self.table.value = f'<div class="seglab-table"><style>{style}</style><b>{title}</b>{rows}</div>'
@@ -194,29 +228,33 @@ class Explorer(widgets.VBox):
                 self.class_name.value = selected
             self.class_name.observe(self._draw, "value")
         self._draw()
-        self._report(self._note(predictions, classes, selection.index is None))
+        self._report(self._note(joint, selection.index is None))
 
-    def _note(self, predictions: dict[str, Prediction], classes: ClassSet, photo: bool) -> str:
+    def _note(self, joint: Joint, photo: bool) -> str:
+        predictions = joint.predictions
         sentences = [", ".join(f"{name}: {1000 * p.seconds:.0f} ms" for name, p in predictions.items()) + "."]
         if photo:
-            known = f"{len(classes)} classes: {', '.join(classes.names)}."
+            known = f"{len(joint.data)} classes: {', '.join(joint.data.names)}."
             sentences += [f"{next(iter(predictions))} assigns every pixel to one of {known}", self._photo_note]
-        if others := [name for name, p in predictions.items() if p.classes.names != classes.names]:
-            sentences.append(f"Classes of {', '.join(others)} are translated where there is a counterpart.")
-        return " ".join(sentences)
+        return " ".join(sentences + joint.sentences())
 
     def _draw(self, _: Any = None) -> None:
         """The figure of the second tab, and the files and the code of the third."""
         with self.worker.lock:  # the last drawing shows the last predictions
-            view, class_name = self.view.value, self.class_name.value or ""
-            if not self.predictions or (view in CLASS_VIEWS and not class_name):
-                self.picture.value = b""
+            if not self.predictions:
                 return
-            self.picture.value = views.figure(self.predictions, view, class_name).png()
-            self.code.value = views.code(self.selection)
+            selection, self.hint.value = replace(self.selection, models=tuple(self.predictions)), ""
+            if selection.view in CLASS_VIEWS and not selection.class_name:
+                selection = replace(selection, view="overlay")
+                self.hint.value = (
+                    "The selected models have no class in common; instead of one class, overlays are shown."
+                )
+            self.picture.value = views.figure(self.predictions, selection.view, selection.class_name).png()
+            data = None if selection.index is None else self._data[selection.data].code
+            self.code.value = views.code(selection, data, {name: source.code for name, source in self._models.items()})
             self.copy.value = COPY_BUTTON.format(code=html.escape(self.code.value, quote=True))
-            stem = slug(f"{self.selection.data}-{self.selection.index or 0}")
-            files = [(f"{stem}-{view}.png", "this view", "image/png", self.picture.value)]
+            stem = slug(f"{selection.data}-{selection.index or 0}")
+            files = [(f"{stem}-{selection.view}.png", "this view", "image/png", self.picture.value)]
             for name, p in self.predictions.items():
                 files.append((f"{stem}-{slug(name)}.png", f"mask of {name}", "image/png", views.mask_png(p)))
             csv = self._table.to_csv(lineterminator="\n").encode()
@@ -227,6 +265,6 @@ class Explorer(widgets.VBox):
         self._report(problem=str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
 
     def _report(self, note: str = "", problem: str = "") -> None:
-        self.note.value = f'<span style="color: #62707d">{html.escape(note)}</span>'
-        alert = f'<span role="alert" style="color: #b3261e">{html.escape(problem)}</span>'
+        self.note.value = f'<div role="status" style="{NOTE}">{html.escape(note)}</div>' if note else ""
+        alert = f'<div role="alert" style="{PROBLEM}">{html.escape(problem)}</div>'
         self.problem.value = alert if problem else ""

@@ -7,7 +7,7 @@ Path("street.html").write_text(view(…).to_html())                      for a b
 import base64
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -15,7 +15,7 @@ import anywidget
 import numpy as np
 import torch
 import traitlets
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -29,13 +29,20 @@ from seglab.viz.widgets.html import document, fragment, script
 
 Mask = ArrayLike | Tensor  # integer (H,W)
 Scene = dict[str, Any]  # as JSON types; `js/viewer.js` describes the form
+PAIRS = ("swipe", "side", "flicker")  # modes that show two layers
 TARGET = "target"  # name of the target's layer
 LARGE = 512 * 512  # pixels; a larger image is sent as JPEG
 MOST_BYTES = 1 << 26  # of a photograph from the browser
 
 
-def scene_data(image: Picture, masks: Mapping[str, Mask], classes: ClassSet, target: Mask | None = None) -> Scene:
+def scene_data(
+    image: Picture, masks: Mapping[str, Mask], classes: ClassSet, target: Mask | None = None,
+    evaluated: Collection[str] | None = None,
+) -> Scene:  # fmt: skip
     """An image, its masks by name and its target for the browser; all labels are of these classes, or 255 for void.
+
+    Args:
+        evaluated: the classes with an IoU, by default all; pixels whose target is another class are void in it.
 
     Raises:
         ValueError: neither masks nor target, a mask of another size than the image, or a label outside the class set.
@@ -54,17 +61,26 @@ def scene_data(image: Picture, masks: Mapping[str, Mask], classes: ClassSet, tar
         if labels[name].shape != size:
             raise ValueError(f"the mask of {name!r} is {labels[name].shape}, but the image {size}")
     iou: dict[str, Any] = dict.fromkeys(labels)
+    counted = [evaluated is None or name in evaluated for name in classes.names]
     for name in labels.keys() - {TARGET} if target is not None else ():
-        values = iou_of_image(labels[name], labels[TARGET], len(classes)).tolist()
-        iou[name] = [None if math.isnan(value) else round(value, 4) for value in values]
+        values = iou_of_image(labels[name], voided(labels[TARGET], counted), len(classes)).tolist()
+        pairs = zip(values, counted, strict=True)
+        iou[name] = [round(value, 4) if shown and not math.isnan(value) else None for value, shown in pairs]
     return {
         "width": width, "height": height, "image": _data_url(picture),
         "alt": "; ".join(f"{name}: {pictures.describe(mask, classes)}" for name, mask in labels.items()),
         "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
         "layers": [{"name": name, "labels": base64.b64encode(zlib.compress(m.tobytes(), 9)).decode(), "iou": iou[name]}
                    for name, m in labels.items()],
-        "target": None if target is None else len(labels) - 1,
+        "target": None if target is None else len(labels) - 1, "evaluated": counted,
     }  # fmt: skip
+
+
+def voided(target: Mask, counted: Sequence[bool]) -> NDArray[np.uint8]:
+    """A target uint8 (H,W) with 255 for classes that are not `counted` (one value for each class)."""
+    table = np.full(256, IGNORE_INDEX, np.uint8)
+    table[: len(counted)] = np.where(counted, np.arange(len(counted)), IGNORE_INDEX)
+    return table[np.asarray(target)]
 
 
 def _data_url(picture: Tensor) -> str:
@@ -80,8 +96,9 @@ class Viewer(anywidget.AnyWidget):
     Attributes:
         data: see `scene_data`.
         state: the current view: mode ("one", "swipe", "side", "flicker", "error", "agreement", "paint"), left and right
-            (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; pen (class index),
-            brush (radius in pixels) and erase for painting.
+            (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; region, a box (left,
+            top, right, bottom) in pixels to zoom to, or None; pen (class index), brush (radius in pixels) and erase for
+            painting.
         predictions: layer → prediction, for the scores that the probe shows.
         drawing: uint8 (H,W), the labels that the reader has painted; 255 where there are none.
         on_photo: called with name and bytes of a photograph from the browser; None turns this off.
@@ -101,12 +118,15 @@ class Viewer(anywidget.AnyWidget):
         self._parts: list[bytes] = []
         self.on_msg(lambda _, message, buffers: self._receive(message, buffers))
 
-    def show(self, data: Mapping[str, Any], predictions: Mapping[str, Prediction] | None = None) -> None:
-        """Show another scene in the current view."""
-        last = len(data["layers"]) - 1
-        state = {k: min(v, last) if k in ("left", "right") else v for k, v in self.state.items()}
+    def show(self, data: Mapping[str, Any], predictions: Mapping[str, Prediction] | None = None, **state: Any) -> None:
+        """Show another scene in the current view, with the changes in `state`; hidden classes are found by name."""
+        last, (before, names) = len(data["layers"]) - 1, ([c["name"] for c in d["classes"]] for d in (self.data, data))
+        hidden = {before[k] for k in self.state.get("hidden", ())}
+        kept = {**self.state, "hidden": [k for k, name in enumerate(names) if name in hidden]}
+        state = {k: min(v, last) if k in ("left", "right") else v for k, v in {**kept, **state}.items()}
         self.predictions = dict(predictions or {})
-        self.drawing = np.full((data["height"], data["width"]), IGNORE_INDEX, np.uint8)
+        if data != self.data:
+            self.drawing = np.full((data["height"], data["width"]), IGNORE_INDEX, np.uint8)
         with self.hold_sync():
             self.state, self.data = state, dict(data)
 
@@ -114,7 +134,7 @@ class Viewer(anywidget.AnyWidget):
         kind = message.get("kind")
         if kind == "probe":
             x, y = int(message["x"]), int(message["y"])
-            self.send({"kind": "probe", "x": x, "y": y, "sentences": self.probe(x, y)})
+            self.send({"kind": "probe", "x": x, "y": y, "readings": self.probe(x, y)})
         elif kind == "drawing" and len(drawn := bytes(buffers[0])) == self.drawing.size:
             self.drawing = np.frombuffer(drawn, np.uint8).reshape(self.drawing.shape)
         elif kind == "photo" and self.on_photo:
@@ -125,8 +145,11 @@ class Viewer(anywidget.AnyWidget):
                 photo, self._parts = b"".join(self._parts), []
                 self.on_photo(str(message["name"]), photo)
 
-    def probe(self, x: int, y: int) -> list[tuple[int, str]]:
-        """(index, text) of each layer with a prediction: the two most probable classes of a pixel, margin, entropy."""
+    def probe(self, x: int, y: int) -> list[tuple[int, dict[str, float]]]:
+        """(index, values) of each layer with a prediction, of one pixel.
+
+        Values are the probability of the most probable class, its margin over the second, and the entropy in bits.
+        """
         names = [layer["name"] for layer in self.data["layers"]]
         return [(names.index(name), _reading(p, x, y)) for name, p in self.predictions.items() if name in names]
 
@@ -171,10 +194,9 @@ def view(
     return Viewer(scene_data(image, masks, classes, target), state, scored)
 
 
-def _reading(p: Prediction, x: int, y: int) -> str:
-    """The two most probable classes of a pixel, the margin between them, and the entropy."""
+def _reading(p: Prediction, x: int, y: int) -> dict[str, float]:
+    """Probability of the most probable class, margin and entropy in bits."""
     probs = p.probs(rows=(y, y + 1))[:, 0, x].double()
-    (first, second), indices = probs.topk(2)
-    classes = ", ".join(f"{p.classes.names[int(k)]} {v:.0%}" for v, k in zip((first, second), indices, strict=True))
+    first, second = torch.cat([probs, probs.new_zeros(1)]).topk(2)[0].tolist()  # there may be one class only
     entropy = float(torch.special.entr(probs).sum() / np.log(2))
-    return f"{classes}; margin {float(first - second):.2f}, entropy {entropy:.1f} bits"
+    return {"probability": first, "margin": first - second, "entropy": entropy}

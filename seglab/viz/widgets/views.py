@@ -2,12 +2,13 @@
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from seglab._utils.errors import unknown
@@ -15,15 +16,14 @@ from seglab.data.classes import ClassSet
 from seglab.data.dataset import Sample
 from seglab.data.images import Picture, to_image
 from seglab.data.labels import write_mask
-from seglab.data.translation import in_classes
 from seglab.inference.fast import PRECISIONS
 from seglab.inference.prediction import Prediction
 from seglab.masks.painting import colorize, overlay
 from seglab.metrics.measures import iou_of_image
 from seglab.viz import pictures, style
-from seglab.viz.widgets.viewer import scene_data
+from seglab.viz.widgets.joint import Joint, Predictions, join
+from seglab.viz.widgets.viewer import scene_data, voided
 
-Predictions = Mapping[str, Prediction]  # model → its prediction for the image
 VIEWS = ("overlay", "mask", "score", "probability", "confidence", "margin", "entropy")
 CLASS_VIEWS = ("score", "probability")  # those of one class
 MOST_PIXELS = 2_000_000  # of a photograph as it is shown
@@ -35,8 +35,8 @@ class Selection:
     """The state of the explorer's controls, which determines what it shows.
 
     Attributes:
-        models: names for `load_model`.
-        data: name and split of a data set, as "toytown:night test"; or the file name of a photograph.
+        models: names of models in the menu.
+        data: name of a data set in the menu, as "toytown:night test"; or the file name of a photograph.
         index: of the image in the data set; None for a photograph.
         precision, short, view: of `PRECISIONS`, `SIZES` and `VIEWS`.
         class_name: the class of a view in `CLASS_VIEWS`.
@@ -51,33 +51,33 @@ class Selection:
     class_name: str = ""
 
 
-def translated_masks(predictions: Predictions, classes: ClassSet) -> dict[str, Tensor]:
-    """Masks uint8 (H,W), translated to these classes after the argmax; 255 where a class has no counterpart."""
-    return {name: in_classes(p.mask, p.classes, classes) for name, p in predictions.items()}
+def viewer_input(sample: Sample, joint: Joint) -> tuple[dict[str, Any], Predictions]:
+    """Arguments of `Viewer.show`: the sample with all masks in the joint classes, and the predictions."""
+    return scene_data(sample.image, joint.masks, joint.classes, sample.target, joint.evaluated), joint.predictions
 
 
-def viewer_input(sample: Sample, predictions: Predictions, classes: ClassSet) -> tuple[dict[str, Any], Predictions]:
-    """Arguments of `Viewer.show`: the sample with all masks in these classes, the predictions of just these classes."""
-    data = scene_data(sample.image, translated_masks(predictions, classes), classes, sample.target)
-    return data, {name: p for name, p in predictions.items() if p.classes.names == classes.names}
-
-
-def iou(masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet) -> pd.DataFrame:
+def iou(
+    masks: Mapping[str, Tensor], target: Tensor, classes: ClassSet, evaluated: Collection[str] | None = None
+) -> pd.DataFrame:
     """IoU of each class (rows) and model (columns) on one image; the last row is the mean.
 
     Void is ignored; a mask's 255 elsewhere counts as an error. Classes in neither mask nor target are left out.
+    `evaluated` names the classes to evaluate, by default all; where the target is another one, it is void.
     """
+    counted = [evaluated is None or name in evaluated for name in classes.names]
+    target = torch.from_numpy(voided(target, counted))
     columns = {name: iou_of_image(mask, target, len(classes)) for name, mask in masks.items()}
-    frame = pd.DataFrame(columns, index=pd.Index(classes.names, name="class")).dropna(how="all")
+    frame = pd.DataFrame(columns, index=pd.Index(classes.names, name="class"))[counted].dropna(how="all")
     frame.loc["mean"] = frame.mean()
     return frame
 
 
-def class_table(sample: Sample, predictions: Predictions, classes: ClassSet) -> tuple[str, pd.DataFrame]:
-    """A title, and the IoU of each class; without a target the fraction of the pixels that are predicted as it."""
-    if sample.target is not None:
-        return "IoU on this image", iou(translated_masks(predictions, classes), sample.target, classes)
-    fractions = pd.DataFrame({name: p.table()["share"] for name, p in predictions.items()}).fillna(0.0)
+def class_table(sample: Sample, joint: Joint) -> tuple[str, pd.DataFrame]:
+    """A title, and the IoU of each evaluated class; without a target or such a class the fractions of pixels."""
+    if sample.target is not None and joint.evaluated:
+        masks = {name: mask for name, mask in joint.masks.items() if name not in joint.foreign}
+        return "IoU on this image", iou(masks, sample.target, joint.classes, joint.evaluated)
+    fractions = pd.DataFrame({name: p.table()["share"] for name, p in joint.predictions.items()}).fillna(0.0)
     return "Fraction of pixels", fractions.sort_values(fractions.columns[0], ascending=False).rename_axis("class")
 
 
@@ -91,13 +91,13 @@ def figure(predictions: Predictions, view: str = "overlay", class_name: str = ""
         raise unknown("view", view, VIEWS)
     columns = min(3, len(predictions))
     if view in ("overlay", "mask"):
-        shown = {name: overlay(p.image, p.mask, p.classes) if view == "overlay" else colorize(p.mask, p.classes)
+        joint = join(predictions, next(iter(predictions.values())).classes)
+        classes, masks = joint.classes, joint.masks
+        shown = {name: overlay(p.image, masks[name], classes) if view == "overlay" else colorize(masks[name], classes)
                  for name, p in predictions.items()}  # fmt: skip
-        parts = "; ".join(f"{name}: {pictures.describe(p.mask, p.classes)}" for name, p in predictions.items())
+        parts = "; ".join(f"{name}: {pictures.describe(mask, classes)}" for name, mask in masks.items())
         fig = pictures.side_by_side(shown, columns, f"The {view} of each prediction. {parts}.")
-        first, *others = (p.classes for p in predictions.values())
-        if all(classes == first for classes in others):
-            pictures.legend(fig, first, *(p.mask for p in predictions.values()))
+        pictures.legend(fig, classes, *masks.values())
         return fig
     unit = f"{view} of {class_name}" if view in CLASS_VIEWS else "entropy in bits" if view == "entropy" else view
     if view in CLASS_VIEWS:
@@ -121,20 +121,26 @@ def downsized(photo: Picture, most: int = MOST_PIXELS) -> tuple[Tensor, str]:
     return F.resize(image, size, antialias=True), note + "`seglab predict` keeps the size."
 
 
-def code(selection: Selection) -> str:
-    """Python code for a notebook that makes the same figure."""
-    s = selection
-    name, _, split = s.data.partition(" ")
+def code(selection: Selection, data: str | None, models: Mapping[str, str | None]) -> str:
+    """Python code for a notebook that makes the same figure.
+
+    Args:
+        data, models: the expressions for the data set and, by name, for the models; None for an object that `explore`
+            was given, whose place in the code is marked by `...`.
+    """
+    s, photo = selection, selection.index is None
     precision = "" if s.precision == PRECISIONS[0] else f", precision={s.precision!r}"
     class_name = f", {s.class_name!r}" if s.view in CLASS_VIEWS else ""
-    photo = s.index is None
     return "\n".join([
         f"from seglab import {'' if photo else 'load_dataset, '}load_model, predict",
         "from seglab.viz.widgets import views",
         "",
-        f"image, _ = views.downsized({s.data!r})  # the path of the photograph" if photo else
-        f"image = load_dataset({name!r}, {split!r})[{s.index}].image",
-        f"models = {{name: load_model(name) for name in {list(s.models)}}}",
+        *([f"image, _ = views.downsized({s.data!r})  # the path of the photograph"] if photo else
+          [f"dataset = {data or '...  # the data set that explore was given'}", f"image = dataset[{s.index}].image"]),
+        "models = {",
+        *(f"    {name!r}: {models[name] or '...'},{'' if models[name] else '  # the model that explore was given'}"
+          for name in s.models),
+        "}",
         *(["for model in models.values():", f"    model.short = {s.short}"] if s.short else []),
         f"predictions = {{name: predict(model, image{precision}) for name, model in models.items()}}",
         f"views.figure(predictions, {s.view!r}{class_name})",

@@ -16,11 +16,15 @@ class Worker:
 
     def __init__(self) -> None:
         self.progress = widgets.IntProgress(0, 0, 1, layout=widgets.Layout(width="18em"))
-        self.stop = widgets.Button(description="cancel", disabled=True)
-        self.stop.on_click(lambda _: self.cancel())
+        self.stop = widgets.Button(description="cancel", disabled=True, layout=widgets.Layout(width="6em"))
+        self.stop.on_click(lambda _: self._stopped())
         self.lock, self._cancelled, self.thread = RLock(), Event(), Thread()
+        self._on_stop: Callable[[], None] | None = None
 
-    def start(self, updates: Updates, steps: int, on_error: Callable[[Exception], None]) -> None:
+    def start(
+        self, updates: Updates, steps: int, on_error: Callable[[Exception], None],
+        on_stop: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         """Start a task, and cancel the one before it.
 
         Args:
@@ -28,10 +32,11 @@ class Worker:
                 of them are called.
             steps: number of updates before the last one, for the progress bar.
             on_error: called with an exception of the task, unless the task is cancelled.
+            on_stop: called when the button cancels the task, but not when another task does.
         """
         self.cancel()
         with self.lock:
-            self._cancelled = Event()
+            self._cancelled, self._on_stop = Event(), on_stop
             self.thread = Thread(target=self._run, args=(updates, steps, on_error, self._cancelled), daemon=True)
             self.thread.start()
 
@@ -40,6 +45,13 @@ class Worker:
         with self.lock:
             self._cancelled.set()
             self.stop.disabled = True
+
+    def _stopped(self) -> None:
+        with self.lock:
+            running = not self.stop.disabled
+            self.cancel()
+            if running and self._on_stop:
+                self._on_stop()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the task is finished, at most for this time."""

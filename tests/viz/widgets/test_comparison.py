@@ -5,10 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.own import leaves
+from skimage.measure import label
 
 from seglab import CLASS_SETS, Results, evaluate, load_dataset, load_model, predict
 from seglab.metrics.confusion import confusion_matrix
-from seglab.viz.widgets.comparison import Comparison, compare_models, tables
+from seglab.models.checkpoints import save_model
+from seglab.viz.widgets.comparison import Comparison, compare_models, largest_region, tables
 
 STREET = CLASS_SETS["street"]
 MODELS = ["unet_mini:toytown", "fcn_mini:toytown"]
@@ -89,8 +92,12 @@ def test_models_and_data_behind_the_names(tmp_path, scenes):
     assert isinstance(comparison, Comparison)
     assert comparison.dataset.name == "toytown"
     assert comparison.results.names == ["<b>a</b>", "fcn"]
-    with pytest.raises(ValueError, match="unknown model"):
+    with pytest.raises(
+        ValueError, match=r"name a model '<b>a</b>', which cannot be loaded .*models=\{'<b>a</b>': CHECK"
+    ):
         compare_models(path)
+    with pytest.raises(ValueError, match="unknown model in these results 'c'"):
+        compare_models(path, models=ours | {"c": MODELS[0]})
     with pytest.raises(ValueError, match="has no image"):
         compare_models(Results.open(path), load_dataset("toytown", "val"), ours)
 
@@ -103,3 +110,97 @@ def test_where_equals_the_counts(results):
     road = counts[(counts["model"] == MODELS[0]) & (counts["target"] == "road") & (counts["pred"] == "road")]
     assert dict(zip(table["id"], table["pixels"], strict=True)) == dict(zip(road["id"], road["pixels"], strict=True))
     assert table["pixels"].is_monotonic_decreasing
+
+
+def test_a_click_isolates_the_class_and_shows_where_it_happens(results, scenes, masks):
+    """Left the model, right the target, one class, and the largest connected region of its errors, by an own search."""
+    comparison = compare_models(results, scenes)
+    for m, t, p in ((1, 2, None), (0, 8, None), (1, 2, 1), (0, 3, 3)):
+        comparison.board.chosen = {"model": m, "target": t, "pred": p}
+        state = comparison.viewer.state
+        assert (state["mode"], state["left"], state["right"]) == ("swipe", m, len(MODELS))
+        assert set(range(11)) - set(state["hidden"]) == {t, t if p is None else p}
+        i = scenes.ids.index(comparison.board.shown)
+        mask, target = masks[MODELS[m]][i].numpy(), scenes[i].target.numpy()
+        errors = (mask == t) != (target == t) if p is None else (target == t) & (mask == p)
+        left, top, right, bottom = state["region"]
+        inside = flooded(errors & (target != 255), top, left, bottom, right)
+        assert inside == max(sizes_of_regions(errors & (target != 255)))
+        assert state["swipe"] == pytest.approx((left + right) / 2 / target.shape[1])
+    comparison.viewer.state = comparison.viewer.state | {"mode": "side", "hidden": [], "left": 0}
+    comparison.board.shown = next(row["id"] for row in comparison.board.found[1:])
+    assert comparison.viewer.state["hidden"] == [], "another image of the list changes nothing but the region"
+    comparison.board.chosen = {"model": 1, "target": 2, "pred": None}
+    assert comparison.viewer.state["mode"] == "side"
+
+
+def sizes_of_regions(chosen):
+    """Pixels of each 8-connected region, by scikit-image."""
+    return np.bincount(label(chosen, connectivity=2).ravel())[1:]
+
+
+def flooded(chosen, top, left, bottom, right):
+    """Pixels of the largest region that touches all four sides of a box and nothing outside of it."""
+    regions = label(chosen, connectivity=2)
+    sides = [regions[top, left:right], regions[bottom - 1, left:right], regions[top:bottom, left],
+             regions[top:bottom, right - 1]]  # fmt: skip
+    common = set.intersection(*(set(side.tolist()) for side in sides)) - {0}
+    whole = {k for k in common if (regions == k).sum() == (regions[top:bottom, left:right] == k).sum()}
+    return max((regions == k).sum() for k in whole)
+
+
+def test_largest_region_by_hand():
+    chosen = np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 1], [1, 1, 0, 0, 1]], bool)
+    assert largest_region(chosen) == [4, 1, 5, 4]
+    chosen[2, 4] = False  # the diagonal is left, with two pixels, before the pair below
+    assert largest_region(chosen) == [0, 0, 2, 2]
+    assert largest_region(np.zeros((2, 2), bool)) is None
+
+
+def test_own_data_and_checkpoints(tmp_path):
+    """Results do not state where one's own data and weights lie; one sentence says how they are given."""
+    folder = leaves(tmp_path / "my leaves", card="splits: {train: [a, b], val: [c, d]}\n", scale=16)
+    dataset, path = load_dataset(folder, "val"), tmp_path / "best.safetensors"
+    torch.manual_seed(0)
+    model = load_model("lraspp_mini", None, dataset.classes, device="cpu")
+    save_model(model, path)
+    store = tmp_path / "own.sqlite"
+    evaluate({"lraspp_mini:my leaves": path}, dataset, store, progress=False)
+    message = (
+        r"own data 'my leaves val', and do not state its folder; give it, as compare_models\(results, dataset=load_d"
+    )
+    with pytest.raises(ValueError, match=message):
+        compare_models(store)
+    with pytest.raises(ValueError, match=r"dataset: found '.*my leaves'; expected a data set, as load_dataset"):
+        compare_models(store, str(folder))
+    with pytest.raises(ValueError, match=r"unknown weights 'my leaves'.*models=\{'lraspp_mini:my leaves': CHECK"):
+        compare_models(store, dataset)
+    comparison = compare_models(store, dataset, {"lraspp_mini:my leaves": path})
+    assert [row["id"] for row in comparison.board.found] == ["c", "d"]
+    assert torch.equal(
+        comparison.viewer.predictions["lraspp_mini:my leaves"].mask, predict(model, dataset[0].image).mask
+    )
+    assert [c["name"] for c in comparison.viewer.data["classes"]] == ["background", "leaf"]
+    renamed = leaves(tmp_path / "other")
+    (renamed / "dataset.yaml").write_text((renamed / "dataset.yaml").read_text().replace("leaf", "branch"))
+    with pytest.raises(ValueError, match="with the classes background, leaf, and other has background, branch"):
+        compare_models(store, load_dataset(renamed), {"lraspp_mini:my leaves": path})
+
+
+def test_models_with_other_classes(tmp_path):
+    """What a model predicts beside the classes of the data is a column *other*, which can be clicked, too."""
+    folder = leaves(tmp_path / "data", scale=16)
+    text = (folder / "dataset.yaml").read_text().replace("[background, leaf]", "[road, leaf]")
+    (folder / "dataset.yaml").write_text(text)
+    dataset = load_dataset(folder)
+    model = load_model("fcn_mini:toytown", device="cpu")
+    results = evaluate({"street": model}, dataset, progress=False)
+    comparison = compare_models(results, dataset, {"street": model})
+    assert comparison.board.tables["columns"] == ["road", "other"]
+    comparison.board.chosen = {"model": 0, "target": 0, "pred": 1}
+    mask, target = predict(model, dataset[0].image).mask, dataset[0].target
+    names = [c["name"] for c in comparison.viewer.data["classes"]]
+    assert names == ["road", "leaf", *(name for name in STREET.names if name != "road")]
+    assert comparison.viewer.state["hidden"] == [], "road, and everything that is not evaluated"
+    found = {row["id"]: row["pixels"] for row in comparison.board.found}
+    assert found["a"] == int(((target == 0) & (mask != STREET.index("road"))).sum())

@@ -10,13 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.own import leaves
 from PIL import Image
 from skimage import data as photographs
 
 from seglab import CLASS_SETS, load_dataset, load_model, predict
+from seglab.data.classes import ClassSet
 from seglab.data.labels import read_mask
+from seglab.data.palette import voc_colors
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import iou_per_class
+from seglab.models.adapters import wrap
+from seglab.models.checkpoints import save_model
 from seglab.viz.widgets import explorer, views
 from seglab.viz.widgets.explorer import explore
 from seglab.viz.widgets.views import CLASS_VIEWS, SIZES, VIEWS
@@ -122,9 +127,8 @@ def test_the_code_makes_the_same_figure(opened, view):
     assert figure_of(opened.code.value) == figure_png(opened)
 
 
-def figure_of(code):
+def figure_of(code, **names):
     *before, last = code.splitlines()
-    names = {}
     exec("\n".join(before), names)
     return eval(last, names).png()
 
@@ -199,19 +203,21 @@ def test_hostile_names_are_only_text(opened):
     assert "<img" not in opened.links.value + opened.note.value
 
 
-def test_no_model_and_missing_data(opened, monkeypatch, tmp_path):
-    opened.models.value = []
-    opened.wait()
-    assert "choose at least one model" in opened.problem.value
-    opened.models.value = [UNET]
-    assert shows_selection(opened)
+def test_no_model_and_missing_data(monkeypatch, tmp_path):
+    (tmp_path / "camvid").mkdir()
     monkeypatch.setenv("SEGLAB_DATA", str(tmp_path))
-    opened.data.options = [*opened.data.options, "camvid val"]
-    opened.data.value = "camvid val"
-    opened.wait()
-    assert "CamVid is not in" in opened.problem.value
-    opened.data.value = "toytown test"
-    assert shows_selection(opened)
+    shown = explore([UNET], wait=True)
+    shown.models.value = []
+    shown.wait()
+    assert "choose at least one model" in shown.problem.value
+    shown.models.value = [UNET]
+    assert shows_selection(shown)
+    (tmp_path / "camvid").rmdir()
+    shown.data.value = "camvid val"
+    shown.wait()
+    assert "CamVid is not in" in shown.problem.value
+    shown.data.value = "toytown test"
+    assert shows_selection(shown)
 
 
 def test_unexpected_errors_are_reported(opened, monkeypatch):
@@ -260,6 +266,8 @@ def test_cancelling_keeps_what_is_shown(opened, monkeypatch):
     opened.worker.stop.click()
     assert opened.worker.stop.disabled
     first = opened.worker.thread
+    assert "cancelled after 0 of 1; the masks shown are those before" in opened.note.value
+    assert opened.viewer.data == before
     started.clear()
     opened.index.value = 9  # a new selection, while the first one is running
     proceed.set()
@@ -267,3 +275,120 @@ def test_cancelling_keeps_what_is_shown(opened, monkeypatch):
     assert shows_selection(opened)
     assert opened.viewer.data != before
     assert torch.equal(opened.sample.image, load_dataset("toytown", "test")[9].image)
+
+
+def test_cancelling_keeps_the_finished_masks(opened, monkeypatch):
+    started, proceed = threading.Event(), threading.Event()
+
+    def slow(model, *given, **more):
+        if model.label == "lraspp_mini:toytown":  # the last one
+            started.set()
+            assert proceed.wait(30)
+        return predict(model, *given, **more)
+
+    monkeypatch.setattr(explorer, "predict", slow)
+    opened.models.value = opened.models.options
+    assert started.wait(30)
+    opened.worker.stop.click()
+    try:
+        assert "cancelled after 2 of 3" in opened.note.value
+        assert list(opened.predictions) == [UNET, FCN]
+        assert [layer["name"] for layer in opened.viewer.data["layers"]] == [UNET, FCN, "target"]
+        assert [line.strip() for line in opened.code.value.splitlines() if "load_model('" in line] == [
+            f"{name!r}: load_model({name!r})," for name in (UNET, FCN)
+        ]
+    finally:
+        proceed.set()
+    opened.wait()
+    assert list(opened.predictions) == [UNET, FCN]
+    assert "cancelled after 2 of 3" in opened.note.value
+    opened.worker.stop.click()  # a click that comes late
+    opened.start()
+    assert shows_selection(opened)
+
+
+# One's own data and models -------------------------------------------------------------------------------------------
+
+LEAVES = ClassSet("leaves", ("background", "leaf"), voc_colors(2), background=0)
+
+
+def own_model(classes, name="own"):
+    """A model with random weights: a 1 × 1 convolution."""
+    torch.manual_seed(0)
+    return wrap(torch.nn.Conv2d(3, len(classes), 1), classes, title=name)
+
+
+def test_own_data_and_own_models(tmp_path):
+    folder = leaves(tmp_path / "my leaves", card="splits: {train: [a, b], val: [c, d]}\n", scale=8)
+    model = own_model(LEAVES)
+    data = [folder, (str(folder), "val"), folder / "dataset.yaml", load_dataset(folder, "train"), "toytown test"]
+    shown = explore(model, data, wait=True)
+    assert shown.data.options == (
+        "my leaves", "my leaves val", "my leaves (2)", "my leaves train", "toytown test"
+    )  # fmt: skip
+    for name, ids in zip(shown.data.options, ("abcd", "cd", "abcd", "ab"), strict=False):
+        shown.data.value = name
+        assert shows_selection(shown)
+        assert shown.index.max == len(ids) - 1
+        shown.index.value = shown.index.max
+        assert shows_selection(shown)
+        assert shown.sample.id == ids[-1]
+        assert torch.equal(shown.predictions["own"].mask, predict(model, shown.sample.image).mask)
+        assert {c["name"] for c in shown.viewer.data["classes"]} == set(LEAVES.names)
+    assert "dataset = ...  # the data set that explore was given" in shown.code.value
+    shown.data.value = "my leaves val"
+    assert shows_selection(shown)
+    assert "'own': ...,  # the model that explore was given" in shown.code.value
+    assert figure_of(shown.code.value.replace("'own': ...", "'own': model"), model=model) == figure_png(shown)
+    shown.short.value = 96
+    assert shows_selection(shown)
+    assert model.short is None, "the size of the given model stays as it was"
+    shown.data.value = "toytown test"
+    assert shows_selection(shown)
+    assert "own has no class in common with street" in shown.note.value
+    assert "Fraction of pixels" in shown.table.value
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_checkpoints_and_names_of_models(tmp_path, single):
+    path = tmp_path / "leaves" / "best.safetensors"
+    path.parent.mkdir()
+    save_model(load_model("lraspp_mini", None, LEAVES, device="cpu"), path)
+    folder = leaves(tmp_path / "data", scale=16)
+    shown = explore(path if single else {"mine": path, "street": UNET}, folder, wait=True)
+    assert shown.models.options == (("leaves/best.safetensors",) if single else ("mine", "street"))
+    assert shows_selection(shown)
+    assert f"load_model({str(path)!r})" in shown.code.value
+    assert figure_of(shown.code.value) == figure_png(shown)
+    if not single:
+        assert "street has no class in common with" in shown.note.value
+        assert re.findall("<th>(mine|street)</th>", shown.table.value) == ["mine"]
+        assert "no class in common" in shown.hint.value
+        legend = {c["name"] for c in shown.viewer.data["classes"]}
+        assert legend == {*LEAVES.names, *STREET.names}
+
+
+def test_bad_data_and_models_are_reported_at_once(tmp_path):
+    folder = leaves(tmp_path / "my leaves")
+    for data, message in [
+        (42, "data: found 42; expected a name and a split"),
+        ([folder, None], "data: found None; expected"),
+        ((folder, "val", 3), "expected .* several of them as a list"),
+        ([], "data: found no entry; expected at least one"),
+        ("camvit val", r"unknown data set 'camvit'; did you mean 'camvid'\?"),
+        ("toytown tets", r"unknown split of toytown 'tets'; did you mean 'test'\?"),
+        (tmp_path / "nowhere", "nowhere: no such folder"),
+        (f"{folder} val", r"my leaves val: no such folder; give the folder and its split as a pair: \('.*', 'val'\)"),
+        ((folder, "val"), "has no split 'val': it has none"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            explore([UNET], data)
+    for models, message in [
+        (torch.nn.Conv2d(3, 2, 1), r"models: found an object of type Conv2d; expected names.* wrap\(module, classes\)"),
+        ([UNET, 3], "models: found an object of type int"),
+        ({}, "models: found no entry"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            explore(models, "toytown test")
+    shown = explore(["unet_mni"], "toytown test", wait=True)
+    assert "unknown model &#x27;unet_mni&#x27;; did you mean &#x27;unet_mini&#x27;?" in shown.problem.value

@@ -99,11 +99,10 @@ def test_the_probe_of_the_kernel():
     scenes = load_dataset("toytown", "test")
     p = predict(model, scenes[0].image)
     viewer = view(scenes[0].image, {"other": p.mask, "unet": p}, scenes.classes)
-    ((index, text),) = viewer.probe(100, 50)
-    probs = p.probs()[:, 50, 100]
+    ((index, reading),) = viewer.probe(100, 50)
     assert index == 1
-    assert text.startswith(f"{scenes.classes.names[int(probs.argmax())]} {float(probs.max()):.0%}")
-    assert f"margin {float(p.margin()[50, 100]):.2f}, entropy {float(p.entropy()[50, 100]):.1f} bits" in text
+    expected = {"probability": p.confidence(), "margin": p.margin(), "entropy": p.entropy()}
+    assert reading == pytest.approx({name: float(plane[50, 100]) for name, plane in expected.items()}, abs=1e-5)
 
 
 def test_drawings_and_photographs_are_received():
@@ -129,8 +128,26 @@ def test_another_scene_in_the_same_view():
     image, masks, target = small()
     viewer = view(image, masks, STREET, target, mode="swipe", left=1, right=2)
     viewer.show(scene_data(image[:2], {"good": masks["good"][:2]}, STREET))
-    assert viewer.state == {"mode": "swipe", "left": 0, "right": 0}
+    assert viewer.state == {"mode": "swipe", "left": 0, "right": 0, "hidden": []}
     assert viewer.drawing.shape == (2, 6)
+
+
+def test_hidden_classes_are_found_by_name_in_another_class_set():
+    image, masks, target = small()
+    viewer = view(image, masks, STREET, target, hidden=[SKY, ROAD])
+    own = ClassSet("own", ("leaf", "road"), voc_colors(2))
+    viewer.show(scene_data(image, {"own": np.zeros((4, 6), np.uint8)}, own))
+    assert viewer.state["hidden"] == [own.index("road")]
+
+
+def test_only_evaluated_classes_have_an_iou():
+    """Where the target is another class, it is void: the building that poor predicts in the sky is no error then."""
+    image, masks, target = small()
+    data = scene_data(image, masks, STREET, target, evaluated=["road", "building"])
+    assert [k for k, counted in enumerate(data["evaluated"]) if counted] == [BUILDING, ROAD]
+    good, poor, _ = (layer["iou"] for layer in data["layers"])
+    assert {k: v for k, v in enumerate(good) if v is not None} == {ROAD: 1.0}
+    assert {k: v for k, v in enumerate(poor) if v is not None} == {BUILDING: 0.0, ROAD: pytest.approx(5 / 11, abs=1e-4)}
 
 
 # What it does ---------------------------------------------------------------------------------------------------------
@@ -239,12 +256,58 @@ def test_a_probe_by_mouse_and_by_keys(opened):
     with opened(view(image, masks, STREET, target).to_html()) as page:
         box = page.locator(".pane").first.bounding_box()
         page.mouse.move(box["x"] + box["width"] * 0.5 / 6, box["y"] + box["height"] * 0.5 / 4)
-        assert words(page) == "row 0, column 0 good sky poor building target sky"
+        assert words(page) == "row 0, column 0 model class good sky poor building target sky"
+        assert page.inner_text(".spoken") == "", "screen readers do not announce every move of the mouse"
         page.focus(".pane")
         for _ in range(3):
             page.keyboard.press("ArrowDown")
         page.keyboard.press("Shift+ArrowRight")
-        assert words(page) == "row 3, column 5 good road poor void target void"
+        assert words(page) == "row 3, column 5 model class good road poor void target void"
+        assert page.inner_text(".spoken") == "row 3, column 5: good road, poor void, target void"
+        assert page.get_attribute(".spoken", "aria-live") == "polite"
+
+
+def test_the_page_stands_still_while_the_probe_moves(opened):
+    """Long and short names, many models, wide and narrow pages: the table has one size for all pixels."""
+    image, masks, target = small()
+    names = ("sky", "a deciduous tree without any of its leaves in late winter", "pole", "road")
+    classes = ClassSet("own", names, voc_colors(4))
+    masks = {f"{name} {i} of a model with a long name": m for i in range(3) for name, m in masks.items()}
+    for width in (1400, 800):
+        with opened(view(image, masks, classes, target).to_html(), viewport={"width": width, "height": 900}) as page:
+            size = "(document.documentElement.scrollHeight + ' ' + document.documentElement.scrollWidth)"
+            sizes = {page.evaluate(size)}
+            box = page.locator(".pane").first.bounding_box()
+            for x, y in [(x, y) for x in range(6) for y in range(4)]:
+                page.mouse.move(box["x"] + (x + 0.5) * box["width"] / 6, box["y"] + (y + 0.5) * box["height"] / 4)
+                sizes.add(page.evaluate(size))
+            assert "row 3, column 5" in words(page)
+            assert len(sizes) == 1
+
+
+def test_zoom_to_a_region(opened):
+    """The region keeps its place when the window changes; another state from the kernel zooms again."""
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target, region=[4, 3, 6, 4]).to_html()) as page:
+        where = """() => {
+          const pane = document.querySelector(".pane").getBoundingClientRect();
+          const stage = document.querySelector(".stage").getBoundingClientRect();
+          const at = (x, y) => [(stage.x + stage.width * x / 6 - pane.x) / pane.width,
+                                (stage.y + stage.height * y / 4 - pane.y) / pane.height];
+          return [...at(4, 3), ...at(6, 4)];
+        }"""
+        for width in (1280, 700):
+            page.set_viewport_size({"width": width, "height": 700})
+            # Half of the width is left for what is around it, but nothing outside the image is shown.
+            assert page.evaluate(where) == pytest.approx([0.5, 1 - 1.5 / 4, 1, 1], abs=0.01)
+        page.evaluate("document.querySelector('.seglab-scene').viewer.set({ region: null })")
+        assert page.evaluate(where) == pytest.approx([4 / 6, 3 / 4, 1, 1], abs=0.01)
+
+
+def test_a_mode_that_the_scene_does_not_allow(opened):
+    image, masks, _ = small()
+    with opened(view(image, masks, STREET, mode="error").to_html()) as page:
+        assert page.input_value("select[aria-label='view']") == "swipe"
 
 
 def test_swipe_zoom_and_opacity_paint_nothing(opened):

@@ -39,7 +39,7 @@ export class Layers {
     if (kind === "paint") return this.drawing;
     return this.once(`${kind} ${index}`, () =>
       kind === "error"
-        ? errorsOf(this.labels[index], this.labels[target])
+        ? errorsOf(this.labels[index], this.labels[target], this.data.evaluated)
         : kind === "agreement"
           ? disagreementOf(this.labels.filter((_, i) => i !== target))
           : withEdges(this.labels[index], width, height));
@@ -80,7 +80,8 @@ export class Layers {
   /** The meaning of the colours of a map that shows no classes: [colour, text] each. */
   meanings(mode) {
     const shades = DISAGREEMENT.slice(0, Math.max(0, this.models - 1));
-    if (mode === "error") return [...ERRORS.map(([color, , text]) => [color, text]), [[0, 0, 0], "void in the target"]];
+    const rest = this.data.evaluated.every(Boolean) ? "void in the target" : "void, or a class that a model lacks";
+    if (mode === "error") return [...ERRORS.map(([color, , text]) => [color, text]), [[0, 0, 0], rest]];
     if (mode !== "agreement") return [];
     return [[[120, 120, 120], "all models agree"],
       ...shades.map((color, n) => [color, `${NUMBERS[n]} different classes`])];

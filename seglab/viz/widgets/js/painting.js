@@ -6,11 +6,11 @@ import { VOID, iouOf } from "./pixels.js";
 const UNDO = 20; // strokes
 
 export class Painting {
-  /** @param viewer the frame: its layers, state, readout, kernel and `repaint` */
+  /** @param viewer the frame: its layers, state, kernel, `repaint` and `say` */
   constructor(viewer) {
     this.viewer = viewer;
     this.earlier = []; // the drawing before each stroke
-    this.shown = false; // whether the readout holds the score
+    this.root = h("div", { class: "scores" });
   }
 
   /** Options for the classes that the target shows. */
@@ -48,11 +48,12 @@ export class Painting {
     this.viewer.repaint(false);
   }
 
-  /** A single touch of the brush. */
+  /** A single touch of the brush, by a key: screen readers announce the score. */
   dot(x, y) {
     this.begin();
     this.draw(x, y);
     this.end();
+    this.viewer.say(this.root.textContent);
   }
 
   end() {
@@ -74,7 +75,7 @@ export class Painting {
 
   /** Show the IoU of the drawing beside that of each model. */
   score() {
-    const { layers, state, readout } = this.viewer;
+    const { layers, state } = this.viewer;
     const { classes, layers: maps, target } = layers.data;
     const { pen } = state;
     const own = layers.drawing.includes(pen) ? iouOf(pen, layers.drawing, layers.labels[target]) : null;
@@ -84,8 +85,7 @@ export class Painting {
       return h("tr", {}, h("td", {}, name), h("td", {}, h("span", { class: "meter" }, meter)),
         h("td", { class: "number" }, value === null ? "–" : value.toFixed(2)));
     });
-    this.shown = true;
-    readout.replaceChildren(h("span", { class: "soft" }, `IoU of ${classes[pen].name}; the space bar paints, too`),
+    this.root.replaceChildren(h("span", { class: "soft" }, `IoU of ${classes[pen].name}; the space bar paints, too`),
       h("table", { class: "score" }, h("tbody", {}, ...rows)));
   }
 }

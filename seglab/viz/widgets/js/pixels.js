@@ -24,9 +24,9 @@ export function withEdges(labels, width, height) {
   return codes;
 }
 
-/** 0 where the prediction is right, 1 where it is wrong, VOID where the target is void. */
-export const errorsOf = (labels, target) =>
-  labels.map((label, i) => (target[i] === VOID ? VOID : Number(label !== target[i])));
+/** 0 where the prediction is right, 1 where it is wrong, VOID where the target is void or of a class not `evaluated`. */
+export const errorsOf = (labels, target, evaluated) =>
+  labels.map((label, i) => (evaluated[target[i]] ? Number(label !== target[i]) : VOID));
 
 /** The number of different predictions for each pixel, minus one. */
 export function disagreementOf(layers) {

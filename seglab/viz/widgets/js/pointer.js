@@ -1,13 +1,14 @@
 /* Zoom, pan, swipe and probe, by mouse, pen and keyboard. */
 
 const LIMIT = 40; // largest zoom
+const CLOSE = 8; // largest zoom to a region, which shows what is around it
 const NEAR = 14; // pixels of the screen within which the swipe line is grabbed
 
 export class Pointer {
   /** @param viewer the frame: its panes, layers, state, painting, probe and `set` */
   constructor(viewer) {
     this.viewer = viewer;
-    this.zoom = { x: 0, y: 0, z: 1 };
+    this.zoom = { x: 0, y: 0, z: 1 }; // position of the image's corner, in widths and heights of the pane; factor
     this.dragged = null; // "brush", "swipe", or the last event of a pan
   }
 
@@ -20,22 +21,28 @@ export class Pointer {
     };
   }
 
-  /** Zoom by a factor around a position of a pane (its middle by default); 0 shows the whole image. */
-  zoomBy(factor, position = null) {
-    const { clientWidth: w, clientHeight: t } = this.viewer.panes[0].root;
-    const [px, py] = position ?? [w / 2, t / 2];
+  /** Zoom by a factor around a position of the pane, in fractions of its sides; 0 shows the whole image. */
+  zoomBy(factor, [px, py] = [0.5, 0.5]) {
     const { x, y, z } = this.zoom;
     const next = factor ? Math.min(LIMIT, Math.max(1, z * factor)) : 1;
     this.pan(px - ((px - x) * next) / z, py - ((py - y) * next) / z, next);
   }
 
+  /** Zoom to [left, top, right, bottom] in pixels of the image, with as much around it; null shows the whole image. */
+  zoomTo(region) {
+    if (!region) return this.zoomBy(0);
+    const { width, height } = this.viewer.data;
+    const [left, top, right, bottom] = [region[0] / width, region[1] / height, region[2] / width, region[3] / height];
+    const z = Math.min(CLOSE, Math.max(1, 0.5 / Math.max(right - left, bottom - top)));
+    this.pan(0.5 - (z * (left + right)) / 2, 0.5 - (z * (top + bottom)) / 2, z);
+  }
+
   pan(x, y, z = this.zoom.z) {
-    const { clientWidth: w, clientHeight: t } = this.viewer.panes[0].root;
-    const within = (value, side) => Math.min(0, Math.max(side * (1 - z), value));
-    this.zoom = { x: within(x, w), y: within(y, t), z };
+    const within = (value) => Math.min(0, Math.max(1 - z, value));
+    this.zoom = { x: within(x), y: within(y), z };
     for (const { stage } of this.viewer.panes) {
-      stage.style.setProperty("--x", `${this.zoom.x}px`);
-      stage.style.setProperty("--y", `${this.zoom.y}px`);
+      stage.style.setProperty("--x", `${100 * this.zoom.x}%`);
+      stage.style.setProperty("--y", `${100 * this.zoom.y}%`);
       stage.style.setProperty("--z", z);
     }
     this.place();
@@ -47,7 +54,7 @@ export class Pointer {
     const { x, z } = this.zoom;
     const { root, handle } = panes[0];
     handle.style.display = state.mode === "swipe" ? "" : "none";
-    handle.style.left = `${x + z * state.swipe * root.clientWidth}px`;
+    handle.style.left = `${100 * (x + z * state.swipe)}%`;
     // The ring has a constant size on the screen; in painting mode it has the size of the brush.
     const side = state.mode === "paint" ? ((2 * state.brush + 1) * root.clientWidth) / layers.data.width : 9 / z;
     for (const { cross } of panes) {
@@ -62,14 +69,15 @@ export class Pointer {
     if (!event.ctrlKey && !event.metaKey && this.zoom.z === 1 && !focused) return; // the page scrolls
     event.preventDefault();
     const box = event.currentTarget.getBoundingClientRect();
-    this.zoomBy(Math.exp(-event.deltaY / 300), [event.clientX - box.left, event.clientY - box.top]);
+    const position = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    this.zoomBy(Math.exp(-event.deltaY / 300), position);
   }
 
   /** The position of an event as fractions of the image's width and height. */
   position(event) {
     const box = event.currentTarget.getBoundingClientRect();
     const { x, y, z } = this.zoom;
-    return [(event.clientX - box.left - x) / (z * box.width), (event.clientY - box.top - y) / (z * box.height), box];
+    return [((event.clientX - box.left) / box.width - x) / z, ((event.clientY - box.top) / box.height - y) / z, box];
   }
 
   press(event) {
@@ -91,11 +99,11 @@ export class Pointer {
   move(event) {
     const { width, height } = this.viewer.layers.data;
     const { x, y } = this.zoom;
-    const [across, down] = this.position(event);
+    const [across, down, box] = this.position(event);
     if (this.dragged === "brush") this.viewer.painting.draw(across * width, down * height);
     else if (this.dragged === "swipe") this.viewer.set({ swipe: Math.min(1, Math.max(0, across)) });
     else if (this.dragged) {
-      this.pan(x + event.clientX - this.dragged.clientX, y + event.clientY - this.dragged.clientY);
+      this.pan(x + (event.clientX - this.dragged.clientX) / box.width, y + (event.clientY - this.dragged.clientY) / box.height);
       this.dragged = event;
     }
     this.viewer.probe.move(Math.floor(across * width), Math.floor(down * height));
@@ -113,7 +121,7 @@ export class Pointer {
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
     const paints = state.mode === "paint";
-    if (moves[event.key]) this.viewer.probe.move(x + moves[event.key][0], y + moves[event.key][1]);
+    if (moves[event.key]) this.viewer.probe.move(x + moves[event.key][0], y + moves[event.key][1], true);
     else if (paints && event.key === " ") painting.dot(x + 0.5, y + 0.5);
     else if (paints && event.key === "z" && (event.ctrlKey || event.metaKey)) painting.undo();
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);

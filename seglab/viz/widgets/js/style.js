@@ -35,13 +35,19 @@ export const STYLE = `
 .seglab-viewer .legend .group button { border-color: var(--line); }
 .seglab-viewer .key { display: flex; flex-direction: column; gap: .3rem; }
 .seglab-viewer .key .entry { display: flex; gap: .5rem; align-items: center; }
-.seglab-viewer .legend .n { flex: 1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.seglab-viewer .legend .v { color: var(--soft); font-variant-numeric: tabular-nums; }
+.seglab-viewer .legend .n { flex: 1; min-width: 0; overflow-wrap: anywhere; white-space: normal; line-height: 1.2; }
+.seglab-viewer .legend .v { flex: none; color: var(--soft); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .seglab-viewer .swatch { flex: none; width: 14px; height: 14px; border: 1px solid #0004; border-radius: 3px;
   display: inline-block; vertical-align: -2px; }
-.seglab-viewer .probe { flex: 1 1 15rem; min-height: 4.5rem; }
+.seglab-viewer .probe { flex: 1 1 15rem; min-width: 0; }
+.seglab-viewer .probe.wide { flex-basis: 30rem; max-width: 44rem; }
 .seglab-viewer .probe table { border-collapse: collapse; }
-.seglab-viewer .probe td { padding: .05rem .8rem .05rem 0; border: 0; text-align: left; background: none; }
+.seglab-viewer .pixel { table-layout: fixed; width: 100%; }
+.seglab-viewer .pixel th, .seglab-viewer .pixel td { padding: 0 .8rem 0 0; border: 0; height: 1.5rem; text-align: left;
+  background: none; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.seglab-viewer .pixel th { font-weight: 400; color: var(--soft); border-bottom: 1px solid var(--line); }
+.seglab-viewer .pixel th:nth-child(n+3) { width: 5.6rem; }
+.seglab-viewer .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .seglab-viewer .soft { color: var(--soft); }
 .seglab-viewer .score td { padding: .08rem .6rem .08rem 0; vertical-align: middle; }
 .seglab-viewer .score .meter { display: inline-block; width: 9rem; height: .65rem; background: var(--line);

@@ -37,7 +37,7 @@ function render({ model, el }) {
     const state = model.get("state") ?? {};
     if (JSON.stringify(state) !== own) viewer?.ready.then(() => viewer.set(state, false));
   };
-  const receive = (message) => message.kind === "probe" && viewer?.probe.answer(message.x, message.y, message.sentences);
+  const receive = (message) => message.kind === "probe" && viewer?.probe?.answer(message.x, message.y, message.readings);
   model.on("change:data", open);
   model.on("change:state", follow);
   model.on("msg:custom", receive);
