@@ -153,11 +153,22 @@ def predict(
     ] = None,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     alpha: Annotated[float, typer.Option(help="Opacity of the class colours in overlays, 0 to 1.")] = 0.6,
+    format: Annotated[
+        str, typer.Option(help="masks; coco and panoptic add an annotation file to the masks, see above.")
+    ] = "masks",
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default a GPU where there is one.")] = None,
 ) -> None:
     """Segment photographs: a mask of class indices, an overlay and rows of a table for each.
 
     Unusable images are listed and left out. An interrupted call resumes.
+
+    Annotation tools open masks as annotations of the photographs:
+    --format coco adds annotations/instances_predicted.json with run lengths,
+    for CVAT, FiftyOne, Datumaro and pycocotools;
+    --format panoptic adds annotations/panoptic_predicted.json and PNG files,
+    for Datumaro, Detectron2 and MMDetection.
+    seglab reads both, too: copy the folder annotations to the photographs, then
+    seglab datasets --inspect PHOTOS.
     """
     from seglab.data.images import image_paths
     from seglab.data.loading import classes_of
@@ -170,11 +181,12 @@ def predict(
         if data is not None:
             net.classes = classes_of(data, net.classes.names)
         typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
-        table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha)
+        table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha, format=format)
         if len(table):
             images = table.index.get_level_values("image").nunique()
             typer.echo(table.round(3).to_string() if len(table) <= 40 else f"{images} images")
-            typer.echo(f"masks, overlays and table.csv are in {out}")
+            annotations = "" if format == "masks" else f", annotations ({format})"
+            typer.echo(f"masks, overlays{annotations} and table.csv are in {out}")
         if problems:
             raise ValueError("\n".join(problems))
 

@@ -2,6 +2,7 @@
 
 The file of a mask stores the settings it was made with and its rows of the table. The same call, interrupted and
 started again, continues with the first missing photograph, and a mask that is passed on names the weights it is from.
+Annotation files are written from the files of the masks, so that they can be added later without predicting again.
 """
 
 import json
@@ -16,13 +17,17 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from seglab import __version__
+from seglab._utils.errors import unknown
 from seglab._utils.hashing import sha256_file, sha256_state
 from seglab._utils.paths import replacing
-from seglab.data.labels import write_mask
+from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
+from seglab.data.labels import read_mask, write_mask
 from seglab.inference.prediction import predict, predictions
 from seglab.inference.tiles import tiles
 from seglab.masks.painting import overlay
 from seglab.models.adapters import SegModel
+
+FORMATS = ("masks", *WRITERS)
 
 
 def segment(
@@ -33,15 +38,20 @@ def segment(
     tile: tuple[int, int] | None = None,
     precision: str = "float32",
     alpha: float = 0.6,
+    format: str = "masks",
     progress: bool = True,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Write NAME_mask.png and NAME_overlay.png for each photograph, and table.csv; finished ones are kept.
+
+    An annotation file lists the photographs of this call by their file names and their upright sizes.
 
     Args:
         paths: of the photographs, see `data.images.image_paths`.
         out: the folder to write to; it must not hold the photographs.
         tile, precision: see `predict`.
         alpha: weight of the class colour in overlays, 0 to 1.
+        format: "masks" for no more than that; "coco" adds annotations/instances_predicted.json (see `write_coco`),
+            "panoptic" adds annotations/panoptic_predicted.json and its PNG files (see `write_panoptic`).
 
     Returns:
         The tables of all photographs, see `Prediction.table`; and an error message for each that could not be used.
@@ -52,26 +62,33 @@ def segment(
     """
     if any(path.resolve().parent == out.resolve() for path in paths):
         raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
-    _check_options(model, tile, precision, alpha)
+    _check_options(model, tile, precision, alpha, format)
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
                 "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha}  # fmt: skip
     tables, problems = {}, []
     for path in tqdm(paths, unit="image", disable=not progress or len(paths) == 1):
         try:
-            tables[os.fsencode(path.name).decode(errors="replace")] = _segment_one(model, path, out, settings)
+            tables[path] = _segment_one(model, path, out, settings)
         except (ValueError, OSError) as error:
             problems.append(str(error))
     if not tables:
         return pd.DataFrame(), problems
-    table = pd.concat(tables, names=["image"])
+    if format != "masks":
+        finished = tqdm(tables, desc=format, unit="image", disable=not progress or len(paths) == 1)
+        maps = (LabelMap(path.name, read_mask(_mask_file(path, out))) for path in finished)
+        WRITERS[format](annotation_file(out, format, "predicted"), maps, model.classes)
+    names = [os.fsencode(path.name).decode(errors="replace") for path in tables]
+    table = pd.concat(tables.values(), keys=names, names=["image"])
     with replacing(out / "table.csv") as file:
         table.to_csv(file, float_format="%.4f", lineterminator="\n")
     return table, problems
 
 
-def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str, alpha: float) -> None:
+def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str, alpha: float, format: str) -> None:
     """Raise the error of an invalid option once, instead of once for each photograph."""
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
     blank = torch.zeros(3, 1, 1, dtype=torch.uint8)
     overlay(blank, blank[0], model.classes, alpha)
     tiles((1, 1), tile or (1, 1))
@@ -79,7 +96,7 @@ def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str
 
 
 def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any]) -> pd.DataFrame:
-    overlay_file, mask_file = out / f"{path.stem}_overlay.png", out / f"{path.stem}_mask.png"
+    overlay_file, mask_file = out / f"{path.stem}_overlay.png", _mask_file(path, out)
     origin = settings | {"image": sha256_file(path)}
     if overlay_file.is_file() and (known := _stored_table(mask_file, origin)) is not None:
         return known
@@ -90,6 +107,10 @@ def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any
     with replacing(mask_file) as file:  # last: a mask with its overlay is a finished photograph
         write_mask(file, p.mask, p.classes, json.dumps(origin | {"table": table.reset_index().to_dict("list")}))
     return table
+
+
+def _mask_file(path: Path, out: Path) -> Path:
+    return out / f"{path.stem}_mask.png"
 
 
 def _stored_table(mask_file: Path, origin: dict[str, Any]) -> pd.DataFrame | None:

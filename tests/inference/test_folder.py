@@ -1,6 +1,7 @@
 """`seglab predict`: masks, overlays and the table in a folder."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from seglab import CLASS_SETS, overlay, predict
+from seglab import CLASS_SETS, load_dataset, overlay, predict
 from seglab.data.images import to_image
 from seglab.data.labels import read_mask
 from seglab.data.toytown import scene as toytown
+from seglab.inference.folder import segment
 
 STREET = CLASS_SETS["street"]
 
@@ -27,6 +29,12 @@ def seglab(*arguments: object) -> subprocess.CompletedProcess[str]:
 def draw(path: Path, seed: int = 30_001) -> Path:
     Image.fromarray(toytown.scene(seed).image.transpose(1, 2, 0)).save(path)
     return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every finished file below a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".part"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.slow
@@ -81,6 +89,7 @@ def test_errors_have_no_traceback(tmp_path, monkeypatch, arguments, message):
         (("--alpha", "2"), "alpha=2.0; expected the weight of the colours, a number from 0 to 1"),
         (("--tile", "0", "64"), "tile=(0, 64); expected a height and a width"),
         (("--precision", "float12"), "unknown precision 'float12'"),
+        (("--format", "cocoo"), "unknown format 'cocoo'; did you mean 'coco'? Known: masks, coco, panoptic"),
     ],
 )
 def test_an_invalid_option_is_reported_once(tmp_path, arguments, message):
@@ -98,7 +107,7 @@ def test_a_killed_call_is_continued(tmp_path):
     photos.mkdir()
     for i in range(40):
         draw(photos / f"{i}.png", 30_000 + i)
-    command = "predict", photos, "--model", "unet_mini:toytown", "--out"
+    command = "predict", photos, "--model", "unet_mini:toytown", "--format", "panoptic", "--out"
     running = subprocess.Popen([sys.executable, "-m", "seglab", *map(str, (*command, out))],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     while len(list(out.glob("*_mask.png"))) < 3:
@@ -110,14 +119,51 @@ def test_a_killed_call_is_continued(tmp_path):
     assert len(finished) < 40
     assert seglab(*command, out).returncode == seglab(*command, whole).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    made = {path.name: path.read_bytes() for path in whole.iterdir()}
-    assert len(made) == 81
-    assert {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".part"} == made
+    made = contents(whole)
+    assert len(made) == 40 * 3 + 2
+    assert contents(out) == made
 
     draw(photos / "0.png", 30_077)  # another photograph under the same name
     assert seglab(*command, out).returncode == 0
-    changed = {path.name for path in out.iterdir() if made.get(path.name) != path.read_bytes()}
-    assert {name for name in changed if not name.endswith(".part")} == {"0_mask.png", "0_overlay.png", "table.csv"}
+    changed = {name for name, content in contents(out).items() if made[name] != content}
+    annotations = {"annotations/panoptic_predicted.json", "annotations/panoptic_predicted/0.png"}
+    assert changed == {"0_mask.png", "0_overlay.png", "table.csv"} | annotations
     assert seglab(*command, out, "--precision", "bfloat16").returncode == 0  # other settings: all masks are made again
     with Image.open(out / "1_mask.png") as image:
         assert json.loads(image.info["seglab"])["precision"] == "bfloat16"
+
+
+@pytest.mark.parametrize("format", ["coco", "panoptic"])
+def test_annotations_are_read_back_as_the_predicted_masks(tmp_path, model, format):
+    """Beside the photographs, of which one is stored turned, and without predicting again."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    draw(photos / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(toytown.scene(30_002).image.transpose(1, 2, 0)).save(photos / "ä b.jpg", exif=exif)
+    paths = sorted(photos.iterdir())
+    segment(model, paths, out, progress=False)
+    before = contents(out)
+    segment(model, paths, out, format=format, progress=False)
+    after = contents(out)
+    assert {name: after[name] for name in before} == before
+    assert all(name.startswith("annotations/") for name in after.keys() - before.keys())
+
+    shutil.copytree(out / "annotations", photos / "annotations")
+    dataset = load_dataset(photos)
+    assert dataset.classes.names == STREET.names
+    assert dataset.ids == ("a", "ä b")
+    for path, sample in zip(paths, dataset, strict=True):
+        p = predict(model, path)
+        assert torch.equal(sample.image, p.image)
+        assert torch.equal(sample.target, p.mask)
+
+
+def test_unusable_photographs_have_no_annotation(tmp_path, model):
+    draw(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    _, problems = segment(model, sorted(tmp_path.iterdir()), tmp_path / "out", format="coco", progress=False)
+    assert len(problems) == 1
+    content = json.loads((tmp_path / "out/annotations/instances_predicted.json").read_text(encoding="utf-8"))
+    assert [image["file_name"] for image in content["images"]] == ["a.png"]
