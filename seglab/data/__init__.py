@@ -15,6 +15,7 @@ own          from a card to a data set
 splits       splits and groups that a card states
 inspection   what a folder holds: the card that is proposed
 checking     what was read of a data set, and what looks wrong
+objects      the width of objects in label maps
 duplicates   images that occur more than once
 sheet        a contact sheet
 command      `seglab datasets`

@@ -17,7 +17,10 @@ from seglab.data.duplicates import duplicates
 from seglab.data.formats.pixels import sizes as stored_size
 from seglab.data.formats.raw import TIFF, tiff_shape
 from seglab.data.images import IMAGE_SUFFIXES
+from seglab.data.objects import object_widths
 
+WIDTHS = ["class", "width", "rows", "columns"]  # columns of `DataCheck.widths`
+MEASURED = 20  # images in which the widths of objects are measured, evenly spaced
 _DARK, _VOID = 127, 0.5  # a largest value, and a fraction of void pixels, that are worth a warning
 
 
@@ -27,15 +30,20 @@ class DataCheck:
 
     Attributes:
         classes: class or "void" → number of images with it, pixels, fraction of all pixels.
-        facts: subject → sentence: images, sizes, values, groups.
+        facts: subject → sentence: images, sizes, values, groups, objects.
         warnings: sentences about what looks wrong, each with a remedy.
         problems: one sentence for each image that cannot be used.
+        sizes: (H, W) → number of images.
+        widths: a row for each class in each of some images: class, width (`objects.object_widths`), and the height and
+            width of the image as rows and columns. Background is left out.
     """
 
     classes: pd.DataFrame
     facts: Mapping[str, str]
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
+    sizes: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    widths: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=WIDTHS))
 
 
 @dataclass
@@ -48,6 +56,7 @@ class _Seen:
     low: int = 255
     high: int = 0
     instances: list[bool] = field(default_factory=list)
+    widths: list[tuple[str, float, int, int]] = field(default_factory=list)  # rows of `DataCheck.widths`
     problems: list[str] = field(default_factory=list)
 
 
@@ -76,14 +85,19 @@ def check_data(
         "sizes": ", ".join(f"{h} × {w} ({n})" for (h, w), n in seen.sizes.most_common(5)) + " (height × width)",
         "values": f"{seen.low}–{seen.high} of 0–255",
     }
+    widths = pd.DataFrame(seen.widths, columns=WIDTHS)
+    if len(widths):
+        thinnest = widths.groupby("class")["width"].median().nsmallest(5)
+        listed = ", ".join(f"{name} {width:.1f}" for name, width in thinnest.items())
+        facts["objects"] = f"median width in pixels: {listed}"
     if len(seen.sizes) > 5:
         facts["sizes"] += f", and {len(seen.sizes) - 5} others"
     warnings = [*_about_classes(table, seen), *_about_images(dataset, seen), *_about_splits(dataset, splits)]
-    return DataCheck(table, facts, tuple(warnings), tuple(seen.problems))
+    return DataCheck(table, facts, tuple(warnings), tuple(seen.problems), dict(seen.sizes), widths)
 
 
 def _read_all(dataset: SegmentationDataset, progress: bool) -> _Seen:
-    seen = _Seen()
+    seen, step = _Seen(), -(-len(dataset) // MEASURED)
     for index in tqdm(range(len(dataset)), desc=f"checking {dataset.name}", unit="image", disable=not progress):
         try:
             sample = dataset[index]
@@ -97,6 +111,10 @@ def _read_all(dataset: SegmentationDataset, progress: bool) -> _Seen:
         seen.sizes[sample.target.shape[0], sample.target.shape[1]] += 1
         seen.low, seen.high = min(seen.low, int(sample.image.min())), max(seen.high, int(sample.image.max()))
         seen.instances.append(_looks_like_instances(sample.target))
+        if index % step == 0:
+            names, size = dataset.classes.names, (sample.target.shape[0], sample.target.shape[1])
+            seen.widths += [(names[label], width, *size) for label, width in object_widths(sample.target).items()
+                            if label != dataset.classes.background]  # fmt: skip
     return seen
 
 

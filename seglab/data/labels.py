@@ -95,6 +95,8 @@ def check_labels(
         pixels: the number of pixels of each entry of `labels`, where labels are counted already; by default 1.
     """
     count = classes if isinstance(classes, int) else len(classes)
+    if labels.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch compares none of these
+        labels = labels.long()
     if pixels is None and labels.numel():
         low, high = torch.stack(torch.aminmax(labels)).tolist()
         if low >= 0 and high < count:  # one pass over the pixels suffices
@@ -106,6 +108,7 @@ def check_labels(
         outside &= pixels > 0
     if not outside.any():
         return
+    zero = bool(((labels == 0) if pixels is None else (labels == 0) & (pixels > 0)).any())
     if pixels is None:
         found, pixels = labels[outside].unique(return_counts=True)
     else:
@@ -113,8 +116,9 @@ def check_labels(
     if found.tolist() == [255]:
         hint = "Is it a binary mask saved as 0/255? Or is 255 void, and ignore_index=255 is missing?"
     elif found.tolist() == [count]:
+        start = f"0 occurs too, so are there {count + 1} classes? Then add the missing one. Or is 0 void, and d" * zero
         translation = f"{{1: 0, …, {count}: {count - 1}, 0: 255}}"
-        hint = f"Do the labels count from 1? Then translate the mask with labels={translation}."
+        hint = f"{start or 'D'}o the labels count from 1? Then translate the mask with labels={translation}."
     else:
         hint = "Are they labels of another class set? Use it, or translate the mask with labels={raw: index, …}."
     of_set = "" if isinstance(classes, int) else f" of {classes.name!r}"

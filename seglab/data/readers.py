@@ -30,6 +30,10 @@ _MEMBRANE = {0: 0, 255: 1}
 _TRIMAP = {1: 1, 2: 0, 3: IGNORE_INDEX}  # pet, background, and a border that may be either
 # The COCO categories of the 20 VOC classes, in VOC's order; 0 stands for background.
 _COCO_TO_VOC = (0, 5, 2, 16, 9, 44, 6, 3, 17, 62, 21, 67, 18, 19, 4, 1, 64, 20, 63, 7, 72)
+_COCO_NAMES = (
+    "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog",
+    "horse", "motorcycle", "person", "potted plant", "sheep", "couch", "train", "tv",
+)  # fmt: skip
 _STACKS = {"image": "train-volume.tif", "label": "train-labels.tif"}  # of the ISBI 2012 challenge
 
 
@@ -66,6 +70,14 @@ def coco(folder: Path, split: str) -> list[Record]:
     """COCO instances as VOC label maps; all images of the split, including those without any of the classes."""
     annotations = folder / "annotations" / f"instances_{split}2017.json"
     content = json.loads(_text(annotations))
+    expected = dict(zip(_COCO_TO_VOC[1:], _COCO_NAMES, strict=True))
+    for category in content.get("categories", ()):
+        name, known = category["name"], expected.get(category["id"])
+        if known not in (None, name):
+            raise ValueError(
+                f"{annotations}: category {category['id']} is {name!r}, and {known!r} in COCO; is this data of your"
+                f" own? Then load it by its path: load_dataset({str(folder)!r})"
+            )
     objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
     for item in content["annotations"]:
         if item["category_id"] in _COCO_TO_VOC:

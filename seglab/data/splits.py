@@ -175,7 +175,7 @@ class _Index:
                 return set(found)
         if optional:
             return set()
-        raise unknown(f"image in {where}", text, list(self.paths)[:5])
+        raise ValueError(f"{self.card.root}: {unknown(f'image in {where}', text, list(self.paths)[:5])}")
 
 
 def _image_path(card: Card, entry: Entry) -> str:

@@ -110,6 +110,11 @@ def test_labels_that_count_from_one_are_recognised():
         check_mask(mask_of(1, 5, 11), STREET, "a.png")
 
 
+def test_the_hint_about_labels_from_one_does_not_make_background_void():
+    with pytest.raises(ValueError, match=r"0 occurs too, so are there 12 classes\? Then add the missing"):
+        check_mask(mask_of(0, 5, 11), STREET, "a.png")
+
+
 def test_relabel_translates_and_refuses_unlisted_labels():
     assert relabel(mask_of(0, 255, 0), {0: 0, 255: 1}, "a.png").tolist() == [[0, 1, 0]]
     with pytest.raises(ValueError, match=r"label 7 \(2 pixels\), but labels=\{raw: index, …\} lists only 0, 255; add"):
@@ -144,7 +149,7 @@ def test_exactly_the_labels_outside_are_listed_with_their_pixels(labels, count, 
         assert listed == outside
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int32, torch.uint32, torch.int64])
 def test_labels_of_every_integer_type_are_checked(dtype):
     check_labels(torch.tensor([[0, 1], [1, 0]], dtype=dtype), BINARY, "the mask")
     check_labels(torch.zeros(0, dtype=dtype), BINARY, "the mask")

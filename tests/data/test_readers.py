@@ -193,6 +193,17 @@ def test_coco_keeps_images_without_objects_and_leaves_out_other_classes(tmp_path
     assert dataset.ids == ("000000000003", "000000000007") and not dataset[0].target.any()
 
 
+def test_data_of_ones_own_is_not_taken_for_coco(tmp_path):
+    """Its category 3 is a leaf; in COCO 3 is a car."""
+    content = {"images": [], "annotations": [], "categories": [{"id": 3, "name": "leaf"}, {"id": 200, "name": "x"}]}
+    (tmp_path / "coco/annotations").mkdir(parents=True)
+    (tmp_path / "coco/annotations/instances_val2017.json").write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError, match=r"instances_val2017.json: category 3 is 'leaf', and 'car' in COCO"
+    ):
+        load_dataset("coco", root=tmp_path)
+
+
 def test_coco_categories_have_the_names_of_voc(real_data):
     content = json.loads((real_data / "coco" / "annotations" / "instances_val2017.json").read_text())
     names = {c["id"]: c["name"] for c in content["categories"]}

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,17 +62,17 @@ def listing(root: Path, suffixes: Sequence[str] = ("",)) -> list[str]:
     Hidden files, pipes and devices are left out. Links to folders are followed, but not into a folder around them.
     """
     found: list[str] = []
-    folders: list[tuple[Path, str, tuple[Path, ...]]] = [(root, "", (root.resolve(),))]
+    folders: list[tuple[Path, str, tuple[Path, ...]]] = [(root, "", (root.resolve(), *root.resolve().parents))]
     while folders:
         folder, start, around = folders.pop()
         for item in os.scandir(folder) if folder.is_dir() else ():
             if item.name.startswith((".", "__MACOSX")):
                 continue
-            path = Path(item.path)
-            if item.is_dir() and (real := path.resolve()) not in around:
-                folders.append((path, f"{start}{item.name}/", (*around, real)))
-            elif item.name.lower().endswith(tuple(suffixes)) and item.is_file():
-                found.append(start + item.name)
+            with suppress(OSError, RuntimeError):  # a link to itself
+                if item.is_dir() and (real := Path(item.path).resolve()) not in around:
+                    folders.append((Path(item.path), f"{start}{item.name}/", (*around, real)))
+                elif item.name.lower().endswith(tuple(suffixes)) and item.is_file():
+                    found.append(start + item.name)
     return sorted(found, key=lambda path: path.split("/"))
 
 
@@ -149,8 +150,9 @@ def _from_colors(rgb: NDArray[Any], card: Card, name: str | Path) -> NDArray[np.
 
 
 def _translated(values: NDArray[np.int64], card: Card, name: str | Path) -> NDArray[np.int64]:
-    # −1 and 255 are void unless they are listed.
-    labels, foreign = _looked_up(values, {-1: VOID, IGNORE_INDEX: VOID, **card.labels}, card)
+    # −1 and 255 are void unless they are listed. Labels of annotation tools, which are texts, are no values of masks.
+    stated = {value: index for value, index in card.labels.items() if isinstance(value, int)}
+    labels, foreign = _looked_up(values, {-1: VOID, IGNORE_INDEX: VOID, **stated}, card)
     if foreign:
         listed = ", ".join(f"{value} ({n} pixels)" for value, n in sorted(foreign.items())[:10])
         raise ValueError(f"{name}: values that labels: in the card does not list: {listed}; add them")

@@ -45,7 +45,7 @@ class Annotated:
         covered: every pixel belongs to an object.
 
     Raises:
-        ValueError: a size that is not two positive whole numbers.
+        ValueError: an image without a name, or a size that is not two positive whole numbers.
     """
 
     image: str | Path
@@ -60,6 +60,8 @@ class Annotated:
     covered: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image, str | Path):
+            raise ValueError(f"{self.source}: {self.image!r} is no name of an image; write it as a text")
         if self.size and not all(type(side) is int and side > 0 for side in self.size):
             raise ValueError(
                 f"{self.source}: image {str(self.image)!r} has height {self.size[0]!r} and width {self.size[1]!r};"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from seglab.data.card import Card
 from seglab.data.formats.findings import Findings
-from seglab.data.formats.raw import TIFF, Source, pixel_values, tiff_shape, tiff_values
+from seglab.data.formats.raw import TIFF, Source, pixel_values, read_array, tiff_shape, tiff_values
 from seglab.data.images import read_image
 
 _TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
@@ -71,13 +71,13 @@ def to_rgb(values: NDArray[Any], card: Card, name: str | Path) -> NDArray[np.uin
             f"{name}: {values.dtype} values from {values.min():g} to {values.max():g}; state the values that become 0"
             f" and 255 as range: [{values.min():g}, {values.max():g}] in the card"
         )
-    return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+    return np.array(np.broadcast_to(values, (*values.shape[:2], 3)), order="C")
 
 
 def sizes(path: Path) -> tuple[tuple[int, int], int]:
     """The size (H, W) that an image file stores, and its EXIF orientation (1 without one), from the header."""
     if path.suffix.lower() == ".npy":
-        return np.load(path, mmap_mode="r").shape[:2], 1
+        return read_array(path).shape[:2], 1
     try:
         with Image.open(path) as image:
             orientation = int(image.getexif().get(0x0112, 1))

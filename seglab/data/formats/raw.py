@@ -69,13 +69,13 @@ def load(source: Source) -> tuple[NDArray[Any], bool]:
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if suffix in (".npy", ".mat"):
         assert isinstance(source, Path)
-        return integers(_plane(_numpy(source) if suffix == ".npy" else _matlab(source)), source), False
+        return integers(_plane(read_array(source) if suffix == ".npy" else _matlab(source)), source), False
     if suffix in TIFF and not _pillow_decodes(source):
         return integers(_plane(tiff_values(source)), source if isinstance(source, Path) else "the mask"), False
     name, image = decode(source)
     if (pages := getattr(image, "n_frames", 1)) > 1:
         raise ValueError(f"{name}: {pages} pages; a mask has one (format: volumes reads TIFF stacks)")
-    lossy = image.format in LOSSY
+    lossy = image.format in LOSSY and b"VP8L" not in _head(source, 4096)  # the chunk of a lossless WebP image
     if image.mode in ("LA", "RGBA", "PA"):
         image = _opaque(image, name)
     values = np.asarray(image.convert("RGB") if image.mode in ("YCbCr", "CMYK") else image)
@@ -112,9 +112,10 @@ def _plane(values: NDArray[Any]) -> NDArray[Any]:
     return values.squeeze(single[0]) if single else values
 
 
-def _numpy(path: Path) -> NDArray[Any]:
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file, read when it is used; a ValueError for a damaged file."""
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: cannot be read as a NumPy array ({error}); save it with numpy.save") from error
 
@@ -214,7 +215,7 @@ def pixel_values(source: Source, upright: bool = False) -> NDArray[Any]:
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if suffix == ".npy":
         assert isinstance(source, Path)
-        return _numpy(source)
+        return read_array(source)
     if suffix in TIFF and not _pillow_decodes(source):
         values = tiff_values(source)
         pages, bands, _ = tiff_shape(source)
@@ -232,13 +233,15 @@ def pixel_values(source: Source, upright: bool = False) -> NDArray[Any]:
 
 def _sixteen_bit_colors(source: Source) -> bool:
     """Whether this is a PNG of 16-bit colours, of which Pillow decodes only the upper bytes."""
-    head = source[:26] if isinstance(source, bytes) else _head(source)
+    head = _head(source, 26)
     return head.startswith(b"\x89PNG") and head[24] == 16 and head[25] in (2, 6)
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(26)
+def _head(source: Source, count: int) -> bytes:
+    if isinstance(source, bytes):
+        return source[:count]
+    with source.open("rb") as file:
+        return file.read(count)
 
 
 def _with_byte(source: Source, end: str) -> Image.Image:

@@ -21,11 +21,9 @@ def polygon(points: Any, size: tuple[int, int], holes: Any = ()) -> Mask:
         holes: polygons inside, which do not belong to the area, outlines included.
 
     Raises:
-        ValueError: a coordinate that is no finite number.
+        ValueError: a coordinate that is no finite number, or larger than any image.
     """
-    flat = np.round(np.asarray(points, np.float64).ravel(), 6)  # Pillow cuts decimals off: 2.9999999 has to be 3
-    if not np.isfinite(flat).all():
-        raise ValueError("a coordinate is no finite number")
+    flat = np.round(_finite(points), 6)  # Pillow cuts decimals off: 2.9999999 has to be 3
     canvas = Image.new("1", (size[1], size[0]))
     if len(flat) >= 6:
         ImageDraw.Draw(canvas).polygon(flat.tolist(), fill=1, outline=1)
@@ -33,6 +31,14 @@ def polygon(points: Any, size: tuple[int, int], holes: Any = ()) -> Mask:
     for hole in holes:
         inside &= ~polygon(hole, size)
     return inside
+
+
+def _finite(values: Any) -> NDArray[np.float64]:
+    """Coordinates as one flat array; a ValueError for those that no image can have."""
+    flat = np.asarray(values, np.float64).ravel()
+    if wrong := flat[~(np.abs(flat) < 1e9)].tolist():
+        raise ValueError(f"{wrong[0]} is no coordinate")
+    return flat
 
 
 def ellipse(x: float, y: float, horizontal: float, vertical: float, size: tuple[int, int], degrees: float = 0) -> Mask:
@@ -43,6 +49,7 @@ def ellipse(x: float, y: float, horizontal: float, vertical: float, size: tuple[
         horizontal, vertical: its radii before the rotation.
         degrees: its rotation, clockwise.
     """
+    _finite((x, y, horizontal, vertical, degrees))
     down, right = np.ogrid[: size[0], : size[1]]
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     along, across = (right - x) * cosine + (down - y) * sine, (down - y) * cosine - (right - x) * sine
@@ -86,7 +93,7 @@ def run_lengths(code: Any, size: tuple[int, int]) -> Mask:
     from pycocotools import mask as coco_mask
 
     if isinstance(code, list):  # pycocotools would take four numbers for a box
-        code = [part for part in code if len(part) >= 6]
+        code = [_finite(part).tolist() for part in code if len(part) >= 6]
         return coco_mask.decode(coco_mask.frPyObjects(code, *size)).any(axis=2) if code else np.zeros(size, bool)
     if tuple(code["size"]) != size:
         raise ValueError(

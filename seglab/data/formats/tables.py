@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.data.card import VOID
+from seglab.data.formats.entries import listing
 from seglab.data.palette import Color
 
 VOID_NAMES = frozenset({"void", "ignore", "ignored", "__ignore__", "unlabelled", "unlabeled", "don't care", "dontcare"})
@@ -52,8 +53,9 @@ def find(folder: Path) -> ClassTable | None:
         "label_colors.csv": _csv, "class_names.txt": _names, "classes.txt": _names, "labels.txt": _names,
         "label_colors.txt": _label_colors, "id2label.json": _json, "dataset.json": _json, "classes.json": _json,
     }  # fmt: skip
+    files = sorted((path for path in listing(folder) if path.count("/") < 3), key=lambda path: path.count("/"))
     for name, reader in readers.items():
-        paths = [path for depth in ("", "*/", "*/*/") for path in sorted(folder.glob(depth + name))]
+        paths = [folder / path for path in files if path.rpartition("/")[2] == name]
         tables = [reader(path) for path in paths]
         found = [table for table in tables if table is not None]
         contents = {(t.names, tuple(t.colors.items()), tuple(t.values.items())) for t in found}

@@ -196,7 +196,7 @@ class Reader:
         where = sources[0] if len(sources) == 1 else f"{len(sources)} files such as {sources[0]}"
         classes = list(dict.fromkeys([*names, *sorted(texts)]))
         for name in classes:
-            check_name(name, where)
+            check_name(name, str(items[0].source))
         voids = [name for name in classes if _VOID.fullmatch(name)]
         rest = self.background and not all(item.covered for item in items)
         first = [name for name in classes if BACKGROUND.fullmatch(name)][:1] or ["background"] * rest

@@ -63,7 +63,7 @@ def _parse(card: Card, path: Path, text: str) -> Iterator[Annotated]:
             label, *points = map(float, line.split())
         except ValueError:
             raise ValueError(f"{path}, line {number}: {line[:40]!r} has other words than numbers") from None
-        if len(points) % 2 or len(points) < 4 or not all(-0.01 <= point <= 1.01 for point in (*points, label % 1)):
+        if label % 1 or len(points) % 2 or len(points) < 4 or not all(-0.01 <= point <= 1.01 for point in points):
             raise ValueError(
                 f"{path}, line {number}: {len(points)} coordinates from {min(points, default=0)} to"
                 f" {max(points, default=0)}; expected a class index and pairs x y in 0–1"
