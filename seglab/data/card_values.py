@@ -27,11 +27,16 @@ def kind(value: Any) -> str:
     return f"{value!r} ({type(value).__name__})" if isinstance(value, str | int | float) else type(value).__name__
 
 
+def _of(value: Any, fits: bool, expected: str) -> Any:
+    """The value where it fits; otherwise a ValueError about what was found and expected."""
+    if not fits:
+        raise ValueError(f"has {kind(value)}; expected {expected}")
+    return value
+
+
 def text(value: Any) -> str:
     """A text; a ValueError for a value of another type."""
-    if not isinstance(value, str):
-        raise ValueError(f"has {kind(value)}; expected a text, in quotes where YAML takes it for something else")
-    return value
+    return str(_of(value, isinstance(value, str), "a text, in quotes where YAML takes it for something else"))
 
 
 def check_name(name: str, where: str = "names:") -> None:
@@ -41,21 +46,12 @@ def check_name(name: str, where: str = "names:") -> None:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"has {kind(value)}; expected a number")
-    return value
+    number: float = _of(value, type(value) in (int, float) and math.isfinite(value), "a number")
+    return number
 
 
 def _whole(value: Any, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"has {kind(value)}; expected a whole number from {least} on")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"has {kind(value)}; expected true or false")
-    return value
+    return int(_of(value, type(value) is int and value >= least, f"a whole number from {least} on"))
 
 
 def _choice(key: str) -> Callable[[Any], str]:
@@ -68,15 +64,11 @@ def _choice(key: str) -> Callable[[Any], str]:
 
 
 def _mapping(value: Any) -> dict[Any, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"has {kind(value)}; expected keys with values, as {{a: b}}")
-    return value
+    return dict(_of(value, isinstance(value, dict), "keys with values, as {a: b}"))
 
 
 def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(f"has {kind(value)}; expected a list, as [a, b]")
-    return value
+    return list(_of(value, isinstance(value, list), "a list, as [a, b]"))
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -110,8 +102,7 @@ def _color(value: Any) -> Color:
 
 def _labels(value: Any) -> dict[int | str, int | str]:
     for part in (item for pair in _mapping(value).items() for item in pair):
-        if type(part) not in (int, str):
-            raise ValueError(f"has {kind(part)}; expected value: class, as {{0: background, 255: void}}")
+        _of(part, type(part) in (int, str), "value: class, as {0: background, 255: void}")
     return dict(value)
 
 
@@ -152,5 +143,6 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("name", "images", "masks", "annotations", "void", "groups"), text),
     **{key: _choice(key) for key in CHOICES},
     "names": _names, "colors": _colors, "labels": _labels, "threshold": _number, "divide": lambda v: _whole(v, 1),
-    "reduce_zero": _flag, "range": _range, "bands": _bands, "splits": _splits,
+    "reduce_zero": lambda v: _of(v, isinstance(v, bool), "true or false"),
+    "range": _range, "bands": _bands, "splits": _splits,
 }  # fmt: skip

@@ -62,9 +62,9 @@ def mask_from_colors(source: Source, classes: ClassSet) -> Tensor:
         ValueError: some pixels have a colour that is not in the class set; the message counts them.
     """
     name, image = decode(source)
-    colors = _color_codes([classes.void_color, *classes.colors]).tolist()
+    colors = color_codes([classes.void_color, *classes.colors]).tolist()
     labels = dict(zip(colors, [IGNORE_INDEX, *range(len(classes))], strict=True))
-    codes = _color_codes(image.convert("RGB"))
+    codes = color_codes(image.convert("RGB"))
     found, inverse = np.unique(codes, return_inverse=True)
     foreign = np.array([code not in labels for code in found])
     if foreign.any():
@@ -186,14 +186,14 @@ def _about_colors(image: Image.Image, classes: ClassSet | None) -> str:
     rgb = np.array(image.convert("RGB"))
     if (rgb == rgb[..., :1]).all():
         return "All channels are equal: save it as 8-bit grey (PIL mode L)."
-    codes = np.unique(_color_codes(rgb))
-    if classes and np.isin(codes, _color_codes([*classes.colors, classes.void_color])).all():
+    codes = np.unique(color_codes(rgb))
+    if classes and np.isin(codes, color_codes([*classes.colors, classes.void_color])).all():
         remedy = "seglab.data.labels.mask_from_colors translates them."
         return f"All of its {len(codes)} colours belong to class set {classes.name!r}: {remedy}"
     return f"It has {len(codes)} distinct colours: save class indices as a palette or 8-bit grey PNG."
 
 
-def _color_codes(rgb: Any) -> NDArray[np.int64]:
+def color_codes(rgb: Any) -> NDArray[np.int64]:
     """Colours (…,3) → 0xRRGGBB (…)."""
     channels = np.asarray(rgb).astype(np.int64)
     return channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]

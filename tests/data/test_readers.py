@@ -198,9 +198,7 @@ def test_data_of_ones_own_is_not_taken_for_coco(tmp_path):
     content = {"images": [], "annotations": [], "categories": [{"id": 3, "name": "leaf"}, {"id": 200, "name": "x"}]}
     (tmp_path / "coco/annotations").mkdir(parents=True)
     (tmp_path / "coco/annotations/instances_val2017.json").write_text(json.dumps(content))
-    with pytest.raises(
-        ValueError, match=r"instances_val2017.json: category 3 is 'leaf', and 'car' in COCO"
-    ):
+    with pytest.raises(ValueError, match=r"instances_val2017.json: category 3 is 'leaf', and 'car' in COCO"):
         load_dataset("coco", root=tmp_path)
 
 

@@ -156,7 +156,14 @@ def test_a_folder_without_a_card_is_read_where_no_question_is_open(wild):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "name"), [("01-coco-instances", "stone"), ("07-cvat-segmentation-mask", "tiger"), ("23-yolo-seg", "kudzu")]
+    ("kind", "name"),
+    [
+        ("01-coco-instances", "stone"),
+        ("04-labelme-json", "person"),
+        ("07-cvat-segmentation-mask", "tiger"),
+        ("12-rgb-class-dict", "straight"),
+        ("23-yolo-seg", "kudzu"),
+    ],
 )
 def test_a_model_is_trained_evaluated_and_reported(wild, tmp_path, monkeypatch, kind, name):
     monkeypatch.chdir(tmp_path)

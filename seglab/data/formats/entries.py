@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seglab.data.card import VOID, Card
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.labels import check_labels
+from seglab.data.labels import check_labels, color_codes
 
 Labels = NDArray[np.uint8]  # (H, W), class indices; 255 is void
 SPLITS = {"training": "train", "valid": "val", "validation": "val", "testing": "test",
@@ -111,12 +111,6 @@ def to_labels(raw: NDArray[Any], card: Card, name: str | Path) -> Labels:
 
     check_labels(torch.from_numpy(values), len(card.names), name)
     return values.astype(np.uint8)
-
-
-def color_codes(rgb: Any) -> NDArray[np.int64]:
-    """Colours (..., 3) → 0xRRGGBB (...)."""
-    channels = np.asarray(rgb).astype(np.int64)
-    return channels[..., 0] << 16 | channels[..., 1] << 8 | channels[..., 2]
 
 
 def _index(meaning: int | str, card: Card) -> int:

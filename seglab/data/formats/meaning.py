@@ -7,10 +7,10 @@ import numpy as np
 
 from seglab.data.card import VOID
 from seglab.data.classes import IGNORE_INDEX
-from seglab.data.formats.entries import color_codes
 from seglab.data.formats.findings import Findings, listed
 from seglab.data.formats.tables import ClassTable
 from seglab.data.formats.values import Values
+from seglab.data.labels import color_codes
 from seglab.data.palette import Color
 
 _VOID_COLOR = 0xE0E0C0  # of the borders in PASCAL VOC

@@ -2,11 +2,12 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.data.card import VOID
+from seglab.data.card_values import check_name
 from seglab.data.formats.entries import listing
 from seglab.data.palette import Color
 
@@ -67,6 +68,8 @@ def find(folder: Path) -> ClassTable | None:
 
 
 def _checked(table: ClassTable) -> ClassTable:
+    for name in table.names:
+        check_name(name, str(table.path))
     if repeated := sorted({name for name in table.names if table.names.count(name) > 1}):
         raise ValueError(f"{table.path}: class {repeated[0]!r} is listed twice; give each class one row")
     users: dict[Color, str] = {}
@@ -87,13 +90,16 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+def _colored(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> ClassTable | None:
+    """A table of names, each with the three parts of its colour; None without rows."""
+    colors = {name: _color(parts, path, name) for name, parts in rows}
+    return ClassTable(path, tuple(name for name, _ in rows), colors) if rows else None
+
+
 def _labelmap(path: Path) -> ClassTable | None:
     """CVAT: `name:red,green,blue:parts:actions`."""
     rows = [line.split(":") for line in _lines(path) if not line.startswith("#")]
-    colors = {row[0]: _color(row[1].split(","), path, row[0]) for row in rows if len(row) > 1}
-    if not rows or len(colors) < len(rows):
-        return None
-    return ClassTable(path, tuple(row[0] for row in rows), colors)
+    return _colored(path, [(row[0], row[1].split(",")) for row in rows]) if all(len(row) > 1 for row in rows) else None
 
 
 def _csv(path: Path) -> ClassTable | None:
@@ -106,8 +112,7 @@ def _csv(path: Path) -> ClassTable | None:
         return None
     if all(channels):
         columns = [head.index(keys[0]) for keys in channels]
-        colors = {row[name]: _color([row[k] for k in columns if k < len(row)], path, row[name]) for row in rows[1:]}
-        return ClassTable(path, tuple(row[name] for row in rows[1:]), colors)
+        return _colored(path, [(row[name], [row[k] for k in columns if k < len(row)]) for row in rows[1:]])
     value = next((head.index(key) for key in ("pixel value", "value", "id", "index") if key in head), None)
     if value is None:
         return None
@@ -117,9 +122,9 @@ def _csv(path: Path) -> ClassTable | None:
 def _label_colors(path: Path) -> ClassTable | None:
     """CamVid: `64 128 64<tab>Animal`."""
     rows = [line.split(maxsplit=3) for line in _lines(path)]
-    if not rows or any(len(row) < 4 or not all(part.isdigit() for part in row[:3]) for row in rows):
+    if any(len(row) < 4 or not all(part.isdigit() for part in row[:3]) for row in rows):
         return None
-    return ClassTable(path, tuple(row[3] for row in rows), {row[3]: _color(row[:3], path, row[3]) for row in rows})
+    return _colored(path, [(row[3], row[:3]) for row in rows])
 
 
 def _names(path: Path) -> ClassTable | None:
@@ -157,7 +162,7 @@ def _int(text: str, path: Path) -> int:
         raise ValueError(f"{path}: {text!r} is no whole number; write the value of the class in the masks") from None
 
 
-def _color(parts: list[str], path: Path, name: str) -> Color:
+def _color(parts: Sequence[str], path: Path, name: str) -> Color:
     try:
         red, green, blue = (int(part) for part in parts)
     except ValueError:

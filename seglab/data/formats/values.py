@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from seglab.data.formats.entries import color_codes
 from seglab.data.formats.raw import Source, load
+from seglab.data.labels import color_codes
 
 _PIXELS = 100_000_000  # masks are read up to this number of pixels, and at most _MASKS of them
 _MASKS = 200
