@@ -119,6 +119,23 @@ def test_a_card_is_preferred_to_inspection(plain):
     assert find_card(plain).name == "mine" and find_card(plain / "dataset.yaml") == read_card(plain)
 
 
+def test_a_folder_without_a_card_is_inspected_once_for_each_state(plain, monkeypatch):
+    from seglab import load_dataset
+    from seglab.data import inspection
+
+    calls = []
+
+    def counted(folder):
+        calls.append(folder)
+        return inspect(folder)
+
+    monkeypatch.setattr(inspection, "inspect", counted)
+    assert len(load_dataset(plain, "train")) + len(load_dataset(plain, "val")) == 5
+    assert calls == [plain]
+    save_pair(plain, "p5", [[0, 1, 2], [0, 1, 3]])
+    assert len(load_dataset(plain).classes) == 4 and calls == [plain, plain]
+
+
 def test_a_folder_with_an_open_question_is_not_loaded(plain):
     from seglab import load_dataset
 

@@ -42,7 +42,6 @@ class Pairing:
     pairs: tuple[Pair, ...] = ()
     lonely: tuple[str, ...] = ()
     likely: int = 0
-    splits: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -77,12 +76,13 @@ def pairings(files: Sequence[str]) -> list[Pairing]:
 def checked(pairing: Pairing, files: Sequence[str]) -> Pairing:
     """The pairing with the pairs that its patterns make of these files."""
     pairs = join(pairing.images, pairing.masks, files)
-    splits = tuple(sorted({split for pair in pairs if pair.masks and (split := pair.values.get("split"))}))
+    splits = {split for pair in pairs if pair.masks and (split := pair.values.get("split"))}
     if len(splits) == 1:  # one split is no split: the folder is part of the pattern
-        one = {name: getattr(pairing, name).replace("{split}", splits[0]) for name in ("images", "masks")}
-        return checked(replace(pairing, **one), files)
-    return replace(pairing, pairs=tuple(pair for pair in pairs if pair.masks), splits=splits,
-                   lonely=tuple(pair.image for pair in pairs if not pair.masks))  # fmt: skip
+        split = splits.pop()
+        images, masks = (pattern.replace("{split}", split) for pattern in (pairing.images, pairing.masks))
+        return checked(replace(pairing, images=images, masks=masks), files)
+    lonely = tuple(pair.image for pair in pairs if not pair.masks)
+    return replace(pairing, pairs=tuple(pair for pair in pairs if pair.masks), lonely=lonely)
 
 
 def _likely(pairing: Pairing) -> int:
