@@ -14,7 +14,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
 
 
-def export(dataset: SegmentationDataset, folder: Path, format: str = "coco", progress: bool = True) -> Card:
+def export(dataset: SegmentationDataset, folder: str | Path, format: str = "coco", progress: bool = True) -> Card:
     """Write a data set as images (PNG), an annotation file and a `dataset.yaml`; `load_dataset(folder)` reads it.
 
     The layout is that of CVAT and Datumaro: images/SPLIT/ID.png and annotations/instances_SPLIT.json, or
@@ -29,12 +29,14 @@ def export(dataset: SegmentationDataset, folder: Path, format: str = "coco", pro
         The card in `dataset.yaml`.
 
     Raises:
-        ValueError: an unknown format; the annotation file or another `dataset.yaml` exists already; what the writer
-            refuses.
+        ValueError: an unknown format; a class named "void"; the annotation file or another `dataset.yaml` exists
+            already; what the writer refuses.
     """
     if format not in WRITERS:
         raise unknown("format", format, WRITERS)
-    classes, subset = dataset.classes, slug(dataset.split or "default")
+    folder, classes, subset = Path(folder), dataset.classes, slug(dataset.split or "default")
+    if VOID in classes.names:
+        raise ValueError(f"{classes.name!r} has a class named 'void', which {CARD} takes for void pixels; rename it")
     file, described = annotation_file(folder, format, subset), folder / CARD
     card = Card(
         folder, classes.names, format=format, images="images/{id}.png",

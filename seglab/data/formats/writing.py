@@ -46,17 +46,16 @@ def write_coco(file: Path, maps: Iterable[LabelMap], classes: ClassSet) -> None:
     since some tools take 0 for no class. Void pixels are a category of their own, "void", which is listed only where it
     occurs. Memory does not grow with the number of annotations.
 
+    Without a `dataset.yaml` the reader puts a class named "background" first, and takes "ignore" and "void" for void.
+
     Args:
         file: the JSON file; it is replaced when the new one is complete, and missing folders are created.
         maps: one for each image.
 
     Raises:
-        ValueError: a class is named "void"; what `write_panoptic` refuses.
+        ValueError: a label outside the class set, a mask that is not (H,W), instances of another shape, or void pixels
+            beside a class that is named "void".
     """
-    if VOID in classes.names:
-        raise ValueError(
-            f"class set {classes.name!r} has a class 'void', the name of pixels without a label; rename it"
-        )
     images: list[Json] = []
     categories = _categories(classes)
     _write(file, _annotations(maps, classes, images, categories), {"images": images, "categories": categories})
@@ -98,6 +97,9 @@ def _annotations(
         for segment in _segments(keys, classes)[0]:
             number += 1
             if segment["category_id"] == _VOID_ID and len(categories) == len(classes):
+                if VOID in classes.names:
+                    name = image["file_name"]
+                    raise ValueError(f"{name} has void pixels, and {classes.name!r} a class named 'void'; rename it")
                 categories.append(_category(IGNORE_INDEX, VOID, classes.void_color, False))
             yield {**segment, "id": number, "image_id": image["id"]}
 

@@ -5,6 +5,7 @@ import torch
 from helpers.own import save_pair
 
 from seglab import load_dataset
+from seglab.data.classes import ClassSet
 from seglab.data.formats.exporting import export
 
 
@@ -42,6 +43,11 @@ def test_your_own_data(tmp_path, format):
     assert (tmp_path / "out" / "images" / "default" / "b" / "c.png").is_file()
 
 
-def test_an_unknown_format(tmp_path):
+def test_what_cannot_be_exported(tmp_path):
     with pytest.raises(ValueError, match=r"unknown format 'cocoo'; did you mean 'coco'\?"):
         export(load_dataset("toytown", "val"), tmp_path, "cocoo")
+    save_pair(tmp_path, "a", [[0, 1]])
+    void = ClassSet("abc", ("road", "void"), ((1, 1, 1), (2, 2, 2)))
+    dataset = load_dataset("folder", root=tmp_path, classes=void)
+    with pytest.raises(ValueError, match=r"'abc' has a class named 'void', which dataset.yaml takes for void pixels"):
+        export(dataset, tmp_path / "out")

@@ -153,6 +153,8 @@ def test_known_objects_are_segments_of_their_own(tmp_path):
     assert [(segment["category_id"], segment["iscrowd"]) for segment in annotation["segments_info"]] == [
         (1, 0), (3, 0), (3, 0),
     ]  # fmt: skip
+    with Image.open(tmp_path / "b" / "x.png") as image:
+        assert image.getpixel((2, 0)) == (0, 0, 0)
 
 
 def test_more_segments_than_one_byte_counts(tmp_path):
@@ -182,8 +184,9 @@ def test_an_error_leaves_the_old_file(tmp_path, write, item, message):
 
 
 def test_names_that_cannot_be_written(tmp_path):
-    void = ClassSet("abc", ("road", "void"), voc_colors(2))
-    with pytest.raises(ValueError, match=r"class set 'abc' has a class 'void', the name of pixels .* rename it"):
-        write_coco(tmp_path / "a.json", [], void)
+    void = ClassSet("abc", ("road", "sign", "void"), voc_colors(3))
+    write_coco(tmp_path / "a.json", [LabelMap("x.jpg", MAP.clamp(max=2))], void)
+    with pytest.raises(ValueError, match=r"x.jpg has void pixels, and 'abc' a class named 'void'; rename it"):
+        write_coco(tmp_path / "a.json", [LabelMap("x.jpg", MAP)], void)
     with pytest.raises(ValueError, match=r"x.png would hold the segments of two images; rename one"):
         write_panoptic(tmp_path / "a.json", [LabelMap("x.jpg", MAP), LabelMap("x.tif", MAP)], CLASSES)
