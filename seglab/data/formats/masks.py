@@ -90,7 +90,11 @@ def _described(folder: Path, pairing: Pairing) -> Findings:
 def _cityscapes(values: Values) -> Findings:
     """The classes of Cityscapes where masks hold its ids (7 to 33 are evaluated), as cityscapesScripts has them."""
     found, classes = Findings(), CLASS_SETS["cityscapes"]
-    if not values.colors and set(values.numbers) <= {-1, IGNORE_INDEX, *CITYSCAPES_IDS} and max(values.numbers) >= 7:
+    if (
+        not values.colors
+        and set(values.numbers) <= {-1, IGNORE_INDEX, *CITYSCAPES_IDS}
+        and max(values.numbers, default=0) >= 7
+    ):
         labels = {label: VOID if k == IGNORE_INDEX else k for label, k in CITYSCAPES_IDS.items()}
         sentence = f"The masks hold the ids of Cityscapes: {len(classes)} of them are classes, the others are void."
         colors = dict(zip(classes.names, classes.colors, strict=True))
