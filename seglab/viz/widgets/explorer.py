@@ -83,7 +83,7 @@ def available_data() -> list[str]:
 def _row(*children: widgets.Widget) -> widgets.Box:
     """Widgets side by side, in several rows where the page is narrow; none of them is cut."""
     for child in children:
-        child.layout.flex = "0 0 auto"
+        child.layout.flex, child.layout.max_width = "0 0 auto", "100%"
     return widgets.Box(children, layout=widgets.Layout(flex_flow="row wrap", width="100%"))
 
 
@@ -105,21 +105,18 @@ class Explorer(widgets.VBox):
         self.picture, self.table = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
         self.code = widgets.Textarea(layout=widgets.Layout(width="100%", height="11em"))
         self.links, self.copy, self.note, self.problem, self.hint = (widgets.HTML() for _ in range(5))
+        tabs = widgets.Tab([
+            widgets.VBox([self.viewer, self.table]),
+            widgets.VBox([_row(self.view, self.class_name), self.hint, self.picture]),
+            widgets.VBox([self.links, self.copy, self.code]),
+        ], titles=["masks", "scores and uncertainty", "save"]).add_class("seglab-tabs")  # fmt: skip
         buttons = _row(self.run, self.worker.stop, self.worker.progress)
-        super().__init__([
-            _row(self.data, self.index),
-            _row(self.models, widgets.VBox([self.precision, self.short, buttons])),
-            self.note, self.problem,
-            widgets.Tab([
-                widgets.VBox([self.viewer, self.table]),
-                widgets.VBox([_row(self.view, self.class_name), self.hint, self.picture]),
-                widgets.VBox([self.links, self.copy, self.code]),
-            ], titles=["masks", "scores and uncertainty", "save"]),
-        ])  # fmt: skip
+        settings = _row(self.models, widgets.VBox([self.precision, self.short, buttons]))
+        super().__init__([_row(self.data, self.index), settings, self.note, self.problem, tabs])
         self.start()
 
     def _create_controls(self, models: list[str], data: list[str], first: SegmentationDataset) -> None:
-        label, wide = {"style": {"description_width": "5.5em"}}, widgets.Layout(width="26em", max_width="100%")
+        label, wide = {"style": {"description_width": "5.5em"}}, widgets.Layout(width="26em")
         sizes = [("as trained" if short == 0 else f"short side {short}", short) for short in SIZES]
         selected = [name for name in DEFAULT_MODELS if name in models] or models[:2]
         self.data = widgets.Dropdown(options=data, description="data", layout=wide, **label)
@@ -232,11 +229,16 @@ class Explorer(widgets.VBox):
 
     def _note(self, joint: Joint, photo: bool) -> str:
         predictions = joint.predictions
-        sentences = [", ".join(f"{name}: {1000 * p.seconds:.0f} ms" for name, p in predictions.items()) + "."]
+        sentences = joint.sentences()
         if photo:
             known = f"{len(joint.data)} classes: {', '.join(joint.data.names)}."
-            sentences += [f"{next(iter(predictions))} assigns every pixel to one of {known}", self._photo_note]
-        return " ".join(sentences + joint.sentences())
+            sentences = [
+                f"{next(iter(predictions))} assigns every pixel to one of {known}",
+                self._photo_note,
+                *sentences,
+            ]
+        times = ", ".join(f"{name}: {1000 * p.seconds:.0f} ms" for name, p in predictions.items())
+        return " ".join([*sentences, f"{times}."])
 
     def _draw(self, _: Any = None) -> None:
         """The figure of the second tab, and the files and the code of the third."""

@@ -91,11 +91,13 @@ def swipe_and_probe(page):
     for x, y in ((20, 20), (128, 170)):
         page.mouse.move(*at(viewer, x, y, size))
         row = viewer.locator(".probe tr", has_text=names[0]).first
-        row.get_by_text("margin").wait_for()  # the kernel has answered
+        row.get_by_text("bits").wait_for()  # the kernel has answered
         label = p.classes.names[int(p.mask[y, x])]
         reading = " ".join(row.inner_text().split())
-        assert reading.startswith(f"{names[0]} {label} {label} {float(p.confidence()[y, x]):.0%}")
-        assert f"margin {float(p.margin()[y, x]):.2f}" in reading
+        assert reading == (
+            f"{names[0]} {label} {100 * float(p.confidence()[y, x]):.0f} % {float(p.margin()[y, x]):.2f}"
+            f" {float(p.entropy()[y, x]):.1f} bits"
+        )
 
 
 def paint(page):

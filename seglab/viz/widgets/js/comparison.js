@@ -22,7 +22,8 @@ const STYLE = `
 .seglab-board table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .seglab-board th { font-weight: 400; color: var(--soft); padding: .1rem .4rem; text-align: left; white-space: nowrap; }
 .seglab-board thead th { vertical-align: bottom; }
-.seglab-board thead th.up span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 8.5rem; }
+.seglab-board thead th.up span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 11rem; line-height: 1.15;
+  white-space: normal; overflow-wrap: anywhere; }
 .seglab-board td { padding: 1px; background: none; }
 .seglab-board td button { width: 100%; min-width: 2.3rem; border: 0; border-radius: 2px; padding: .15rem .25rem; }
 .seglab-board button[aria-pressed=true] { box-shadow: 0 0 0 2px var(--accent); position: relative; }

@@ -23,7 +23,7 @@ export class Probe {
       return h("tr", {}, h("td", { class: "soft", title: name }, name), h("td", {}, color, " ", label), ...values);
     });
     this.where = h("div", { class: "where soft" }, "Point at a pixel, or press the arrow keys on the image.");
-    this.root = h("div", {}, this.where,
+    this.root = h("div", { class: "probe" }, this.where,
       h("table", { class: "pixel" }, h("thead", {}, head), h("tbody", {}, ...body)));
   }
 

@@ -31,7 +31,8 @@ export const STYLE = `
   flex: 1 1 13rem; }
 .seglab-viewer .legend button { display: flex; gap: .45rem; align-items: center; border-color: transparent;
   text-align: left; max-width: none; padding: .1rem .3rem; }
-.seglab-viewer .legend button[aria-pressed=false] { opacity: .4; text-decoration: line-through; }
+.seglab-viewer .legend button[aria-pressed=false] { opacity: .55; }
+.seglab-viewer .legend button[aria-pressed=false] .n { text-decoration: line-through; }
 .seglab-viewer .legend .group button { border-color: var(--line); }
 .seglab-viewer .key { display: flex; flex-direction: column; gap: .3rem; }
 .seglab-viewer .key .entry { display: flex; gap: .5rem; align-items: center; }
@@ -39,17 +40,22 @@ export const STYLE = `
 .seglab-viewer .legend .v { flex: none; color: var(--soft); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .seglab-viewer .swatch { flex: none; width: 14px; height: 14px; border: 1px solid #0004; border-radius: 3px;
   display: inline-block; vertical-align: -2px; }
-.seglab-viewer .probe { flex: 1 1 15rem; min-width: 0; }
-.seglab-viewer .probe.wide { flex-basis: 30rem; max-width: 44rem; }
-.seglab-viewer .probe table { border-collapse: collapse; }
-.seglab-viewer .pixel { table-layout: fixed; width: 100%; }
+.seglab-viewer .probe { flex: 1 1 15rem; min-width: 0; container-type: inline-size; }
+.seglab-viewer > .probe { max-width: 50rem; margin-top: .6rem; }
+.seglab-viewer .pixel { border-collapse: collapse; table-layout: fixed; width: 100%; }
 .seglab-viewer .pixel th, .seglab-viewer .pixel td { padding: 0 .8rem 0 0; border: 0; height: 1.5rem; text-align: left;
   background: none; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .seglab-viewer .pixel th { font-weight: 400; color: var(--soft); border-bottom: 1px solid var(--line); }
 .seglab-viewer .pixel th:nth-child(n+3) { width: 5.6rem; }
+@container (max-width: 36rem) { /* the name of the model above its row */
+  .seglab-viewer > .probe tr { display: grid; grid-template-columns: 1fr 5.2rem 3.6rem 4.2rem; }
+  .seglab-viewer > .probe :is(th, td):first-child { grid-column: 1 / -1; border: 0; } }
+.seglab-viewer .scores { flex: 1 1 15rem; }
+.seglab-viewer .scores:empty { display: none; }
+.seglab-viewer .score { border-collapse: collapse; }
 .seglab-viewer .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .seglab-viewer .soft { color: var(--soft); }
-.seglab-viewer .score td { padding: .08rem .6rem .08rem 0; vertical-align: middle; }
+.seglab-viewer .score td { padding: .08rem .6rem .08rem 0; border: 0; text-align: left; background: none; vertical-align: middle; }
 .seglab-viewer .score .meter { display: inline-block; width: 9rem; height: .65rem; background: var(--line);
   border-radius: 3px; overflow: hidden; }
 .seglab-viewer .score .meter i { display: block; height: 100%; }

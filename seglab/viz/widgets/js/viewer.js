@@ -78,10 +78,10 @@ export class Viewer {
     this.panes = [this.pane("left"), this.pane("right")];
     this.panels = h("div", { class: "panes", style: `--ratio: ${data.width / data.height}` },
       ...this.panes.map((pane) => pane.root));
-    this.readout = h("div", { class: this.kernel ? "probe wide" : "probe" });
+    const beside = h("div", { class: "beside" }, this.legend.root, this.legend.key, this.painting.root);
     this.root = rootOf("seglab-viewer", STYLE, this.controls.root, this.note, this.live,
-      h("div", { class: "main" }, this.panels,
-        h("div", { class: "beside" }, this.legend.root, this.legend.key, this.readout)));
+      h("div", { class: "main" }, this.panels, beside));
+    (this.kernel ? this.root : beside).append(this.probe.root); // a kernel adds columns, which need the whole width
     this.controls.photograph?.listen(this.root);
     this.element.replaceChildren(this.root);
   }
@@ -125,8 +125,8 @@ export class Viewer {
     const pair = PAIRS.includes(mode);
     this.controls.update(this.state);
     this.legend.explain(mode);
-    const shown = mode === "paint" ? this.painting.root : this.probe.root;
-    if (this.readout.firstChild !== shown) this.readout.replaceChildren(shown);
+    this.probe.root.hidden = mode === "paint"; // it would show the target
+    if (mode !== "paint") this.painting.root.replaceChildren();
     if (repaint) this.repaint(pair);
     this.compose(mode);
     this.pointer.place();

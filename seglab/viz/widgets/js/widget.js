@@ -35,7 +35,8 @@ function render({ model, el }) {
   };
   const follow = () => {
     const state = model.get("state") ?? {};
-    if (JSON.stringify(state) !== own) viewer?.ready.then(() => viewer.set(state, false));
+    const shown = viewer; // a new scene may replace it before it is ready, and reads the state itself
+    if (JSON.stringify(state) !== own) shown?.ready.then(() => shown === viewer && shown.set(state, false));
   };
   const receive = (message) => message.kind === "probe" && viewer?.probe?.answer(message.x, message.y, message.readings);
   model.on("change:data", open);
