@@ -372,7 +372,7 @@ def test_painting_against_models(opened):
         for key in ("ArrowDown", "Space", "ArrowRight", "Space"):  # below (1, 2), where the mouse was last
             page.keyboard.press(key)
         assert score()["you"] == "0.18"  # 2 of the 11 that are not void
-        assert "target" not in words(page), "the target stays hidden while painting"
+        assert page.locator(".probe").is_hidden(), "the target stays hidden while painting"
         drag((5, 3), (5, 3))
         assert score()["you"] == "0.18"  # void counts for nothing
         page.click("button:has-text('start again')")
