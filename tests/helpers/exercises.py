@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helpers.dataflow import changed_names, rebound_names, used_names
 from nbformat import NotebookNode
 
 from seglab.course.notebooks import read
@@ -29,11 +30,13 @@ def exercise_names(path: Path) -> list[str]:
 
 
 def attempts(path: Path, wrong: Mapping[str, Sequence[str]]) -> Iterator[Attempt]:
-    """Run the notebook in this process up to each exercise, and there try the stub, each wrong answer, the solution."""
+    """Run what a notebook's exercises need in this process, and try the stub, each wrong answer, the solution."""
     cells = _code_cells(path)
-    last = max((i for i, cell in enumerate(cells) if "exercise" in tags(cell)), default=-1)
+    needed = needed_cells(cells, [code for answers in wrong.values() for code in answers])
     namespace: dict[str, Any] = {"__name__": "__main__", "display": lambda *_, **__: None}
-    for i, cell in enumerate(cells[: last + 1]):
+    for i, cell in enumerate(cells):
+        if i not in needed:
+            continue
         if "exercise" in tags(cell):
             name = cell.metadata["exercise"]
             parts = {tag: _part(cells[i + 1 :], name, tag) for tag in ("check", "solution")}
@@ -52,13 +55,38 @@ def attempts(path: Path, wrong: Mapping[str, Sequence[str]]) -> Iterator[Attempt
 
 def run(source: str, namespace: dict[str, Any]) -> Any:
     """Execute a cell; the value of its last expression, as a notebook shows it."""
-    lines = ["" if line.startswith(("%", "!")) else line for line in source.splitlines()]
-    tree = ast.parse("\n".join(lines))
+    tree = ast.parse(_python(source))
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "<cell>", "exec"), namespace)
     return (
         eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace) if isinstance(last, ast.Expr) else None
     )
+
+
+def needed_cells(cells: Sequence[NotebookNode], answers: Sequence[str]) -> set[int]:
+    """Indices of the exercises and of all cells before them that bind or change what exercises and answers use.
+
+    A cell that only draws, or trains something for a later figure, is left out: the notebook's own run executes it.
+    """
+    codes = [_python(cell.source) for cell in cells]
+    exercises = {i for i, cell in enumerate(cells) if {"exercise", "check", "solution"} & set(tags(cell))}
+    needed: set[int] = set()
+    called: set[str] = set()  # names that functions use: they are looked up when the function is called
+    while True:
+        found, names = set(), called.union(*map(used_names, answers))
+        for i in reversed(range(max(exercises, default=-1) + 1)):
+            if i in exercises or changed_names(codes[i]) & names:
+                found.add(i)
+                names = names - (rebound_names(codes[i]) - called) | used_names(codes[i])
+        called = called.union(*(used_names(codes[i], functions_only=True) for i in found))
+        if found == needed:
+            return needed - {i for i in exercises if "solution" in tags(cells[i])}
+        needed = found
+
+
+def _python(source: str) -> str:
+    """A cell without the notebook's own commands."""
+    return "\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines())
 
 
 def _code_cells(path: Path) -> list[NotebookNode]:
