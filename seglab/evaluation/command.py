@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LabelMaps = Annotated[list[str] | None, Option(metavar="[NAME=]DIR", help="Predicted masks DIR/ID.png; repeatable.")]
 Root = Annotated[Path | None, Option(help="Folder of the data; for --data folder, with images/ and masks/.")]
 Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions, if they have another.")]
+Tile = Annotated[tuple[int, int] | None, Option(help="Predict overlapping tiles of this height and width.")]
+Overlap = Annotated[int | None, Option(help="Smallest overlap of the tiles in pixels; by default at most 64.")]
 OWN = "or a folder of your own data or its dataset.yaml"
 
 
@@ -31,6 +33,8 @@ def evaluate(
     batch: Annotated[int, Option(help="Images of one size per forward pass.")] = 1,
     boundary: Annotated[bool, Option(help="Also count for boundary IoU.")] = False,
     calibration: Annotated[bool, Option(help="Also count confidences.")] = False,
+    tile: Tile = None,
+    overlap: Overlap = None,
     images: Annotated[int | None, Option(help="Only the first so many images.")] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
     csv: Annotated[Path | None, Option(help="Folder to write the tables to, as CSV.")] = None,
@@ -51,7 +55,7 @@ def evaluate(
         for name, maps in map(name_and_value, predictions or []):
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
         results = loop.evaluate(named, dataset, store, size=size, precision=precision, batch=batch, boundary=boundary,
-                                calibration=calibration, device=device)  # fmt: skip
+                                calibration=calibration, tile=tile, overlap=overlap, device=device)  # fmt: skip
         if os.environ.get("RANK", "0") == "0":  # only the first of several processes prints
             _print_tables(results, csv)
 

@@ -7,12 +7,13 @@ import hashlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -25,10 +26,11 @@ from seglab.data.labels import check_mask, read_mask, relabel
 from seglab.data.translation import translation_table
 from seglab.evaluation.store import ImageRow
 from seglab.inference.fast import FastModel, network_size
+from seglab.inference.tiles import STRIP, Box, Tile, blended, score_strips, strips, tiles, usual_overlap
 from seglab.masks.argmax import to_mask
 from seglab.metrics.boundary import boundary_counts
-from seglab.metrics.calibration import calibration_counts
-from seglab.metrics.confusion import pair_counts
+from seglab.metrics.calibration import BINS, calibration_counts
+from seglab.metrics.confusion import Counts, pair_counts
 from seglab.models.adapters import Mask2FormerModel, SegModel
 from seglab.models.cost import cost
 
@@ -43,6 +45,8 @@ class Options:
     precision: str = "float32"
     boundary: bool = False
     calibration: bool = False
+    tile: tuple[int, int] | None = None
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,27 +80,37 @@ class Evaluator(ABC):
         """The counts of each sample."""
 
     def _counts(
-        self, sample: Sample, pred: Tensor, target: Tensor, microseconds: int | None = None, probs: Tensor | None = None
-    ) -> ImageCounts:
+        self, sample: Sample, pred: Tensor, target: Tensor, microseconds: int | None = None,
+        confidences: Counts | None = None,
+    ) -> ImageCounts:  # fmt: skip
         table = pair_counts(pred, target)
         pairs = table.nonzero()
         counts = torch.cat([pairs, table[pairs[:, 0], pairs[:, 1], None]], dim=1).tolist()
         bins: list[tuple[str | int, ...]] = []
         if self.options.boundary:
-            edges = boundary_counts(self.translation[pred.long()], target, len(self.target)).tolist()
+            edges = boundary_counts(self._translated(pred), target, len(self.target)).tolist()
             bins += [(BOUNDARY, i, *row) for i, row in enumerate(edges) if any(row)]
-        if probs is not None:
-            bins += [(CALIBRATION, i, *row) for i, row in enumerate(calibration_counts(probs, target).tolist())]
+        if confidences is not None:
+            bins += [(CALIBRATION, i, *row) for i, row in enumerate(confidences.tolist())]
         return ImageCounts((sample.id, sample.group, microseconds), counts, bins)
+
+    def _translated(self, pred: Tensor) -> Tensor:
+        """A mask in the classes of the data; some rows at a time, because indices take eight times its memory."""
+        if self.classes.names == self.target.names:
+            return pred
+        return torch.cat([self.translation[rows.long()] for rows in pred.split(256)])
 
 
 class ModelEvaluator(Evaluator):
-    """Evaluates a model at the input size that it was trained for; its cost is that of an image of `size` (H, W)."""
+    """Evaluates a model at the input size that it was trained for, whole images or in tiles.
+
+    Its cost is that of an image of `size` (H, W).
+    """
 
     def __init__(self, name: str, model: SegModel, size: tuple[int, int], options: Options, target: ClassSet) -> None:
         super().__init__(name or model.label, model.classes, options, target)
         self.model, self.device, run = model, device_of(model), model.facts.get("run", {})
-        self.seed = run.get("seed")
+        self.seed, self.tile = run.get("seed"), options.tile or model.tile
         comparable = model.classes.names == target.names and not isinstance(model, Mask2FormerModel)
         self.calibrates = options.calibration and comparable
         self.identity = {
@@ -105,9 +119,16 @@ class ModelEvaluator(Evaluator):
             "precision": options.precision, "device": self.device.type,
             "trained on": run.get("train"), "chosen on": run.get("val"),
         }  # fmt: skip
-        costs = cost(model, network_size(size, model.short))
-        # Calibration needs the scores, their softmax and one more such tensor at the size of the image.
-        self.peak_bytes = costs.peak_bytes + self.calibrates * 3 * 4 * len(model.classes) * size[0] * size[1]
+        boxes = self._boxes(size)
+        if self.tile:
+            overlap = usual_overlap(self.tile) if options.overlap is None else options.overlap
+            self.identity["tiles"] = f"{self.tile[0]} × {self.tile[1]}, overlap {overlap}"
+        costs = cost(model, network_size(boxes[0][2:], model.short))
+        costs = replace(costs, macs=len(boxes) * costs.macs)
+        # In strips: the scores of a strip, their softmax and one more such tensor, and those of the tiles behind it.
+        strip = 3 * min(STRIP, len(model.classes) * size[0] * size[1]) * (self.calibrates or len(boxes) > 1)
+        behind = 3 * len(model.classes) * boxes[0][2] * size[1] * (len(boxes) > 1)
+        self.peak_bytes = costs.peak_bytes + 4 * (strip + behind)
         processor = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else cpu_name()
         self.facts = {"title": model.spec.title, "family": model.spec.family, "cost": asdict(costs),
                       "processor": processor}  # fmt: skip
@@ -123,10 +144,17 @@ class ModelEvaluator(Evaluator):
                 self._own.fast = self._first.twin()
         return self._own.fast
 
+    def _boxes(self, size: tuple[int, int]) -> list[Box]:
+        """The tiles of an image of `size` (H, W); the whole image as one where there are none."""
+        return tiles(size, self.tile or size, self.options.overlap if self.tile else 0)
+
     def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
-        """The counts of each sample; consecutive samples of the same size form one batch."""
-        groups = groupby(samples, key=lambda sample: sample.target.shape)
-        return [counts for _, group in groups for counts in self._batch(list(group))]
+        """The counts of each sample; consecutive samples of the same size form one batch, or are cut into tiles."""
+        counts: list[ImageCounts] = []
+        for (height, width), same in groupby(samples, key=lambda sample: sample.target.shape):
+            boxes, group = self._boxes((height, width)), list(same)
+            counts += self._batch(group) if len(boxes) == 1 else [self._in_tiles(sample, boxes) for sample in group]
+        return counts
 
     def _batch(self, samples: list[Sample]) -> list[ImageCounts]:
         images = torch.stack([sample.image for sample in samples])
@@ -140,10 +168,32 @@ class ModelEvaluator(Evaluator):
         microseconds = (perf_counter_ns() - start) // (1000 * len(samples))
         if size != (height, width):
             targets = interpolate(targets[None], size, mode="nearest-exact")[0]
-        probs = [interpolate(s[None], size, mode="bilinear").softmax(1)[0].cpu() if self.calibrates else None
-                 for s in scores]  # fmt: skip
-        rows = zip(samples, masks, targets, probs, strict=True)
-        return [self._counts(sample, mask, target, microseconds, p) for sample, mask, target, p in rows]
+        confidences = [self._confidences(s, target) if self.calibrates else None
+                       for s, target in zip(scores, targets, strict=True)]  # fmt: skip
+        rows = zip(samples, masks, targets, confidences, strict=True)
+        return [self._counts(sample, mask, target, microseconds, c) for sample, mask, target, c in rows]
+
+    def _confidences(self, scores: Tensor, target: Tensor) -> Counts:
+        """The calibration counts of low-resolution scores (K,h',w'), interpolated a few rows at a time."""
+        size, counts = (target.shape[0], target.shape[1]), np.zeros((BINS, 3), np.int64)
+        for rows in strips(size, len(scores)):
+            part = blended([Tile(0, 0, *size, scores)], size, rows, range(len(scores)))
+            counts += calibration_counts(part.softmax(0).cpu(), target[slice(*rows)])
+        return counts
+
+    def _in_tiles(self, sample: Sample, boxes: list[Box]) -> ImageCounts:
+        """The counts of the mask that `predict` gives for the same tiles."""
+        masks: list[Tensor] = []
+        confidences, fast, nanoseconds = np.zeros((BINS, 3), np.int64), self.fast, -perf_counter_ns()
+        for rows, scores in score_strips(fast, sample.image, boxes, len(self.classes), fast.batch):
+            masks.append(scores.argmax(0).to(torch.uint8))
+            nanoseconds += perf_counter_ns()
+            if self.calibrates:
+                confidences += calibration_counts(scores.softmax(0), sample.target[rows])
+            nanoseconds -= perf_counter_ns()
+        nanoseconds += perf_counter_ns()
+        counted = confidences if self.calibrates else None
+        return self._counts(sample, torch.cat(masks), sample.target, nanoseconds // 1000, counted)
 
 
 @dataclass(frozen=True)

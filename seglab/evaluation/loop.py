@@ -17,10 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any, TypeVar
+from warnings import warn
 
 import torch
 from tqdm.auto import tqdm
 
+from seglab._utils.download import human
 from seglab._utils.environment import memory
 from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import code_version
@@ -31,6 +33,7 @@ from seglab.data.translation import translate
 from seglab.evaluation.evaluators import Evaluator, ImageCounts, LabelMapEvaluator, ModelEvaluator, Options, Predictions
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
+from seglab.inference.tiles import tiles
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
 
@@ -52,6 +55,8 @@ def evaluate(
     batch: int = 1,
     boundary: bool = False,
     calibration: bool = False,
+    tile: tuple[int, int] | None = None,
+    overlap: int | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> Results:
@@ -69,6 +74,7 @@ def evaluate(
         boundary: also count for boundary IoU.
         calibration: also count confidences, except for models with other classes than the data and for Mask2Former,
             whose scores are not logits.
+        tile, overlap: as for `predict`; they do not affect label maps.
         device: for models given by name; by default a GPU where there is one.
 
     Returns:
@@ -78,17 +84,12 @@ def evaluate(
         ValueError: an argument, image, label or prediction that cannot be used, or another measurement of this name in
             the store. Images finished before stay in the store.
     """
-    if not isinstance(dataset, SegmentationDataset):
-        raise ValueError(f"expected a data set, as load_dataset('toytown', 'test'), found {dataset!r}")
-    if size not in SIZES:
-        raise unknown("size to score at", size, SIZES)
-    if batch < 1:
-        raise ValueError(f"batch={batch}; expected at least 1 image")
+    _check_arguments(dataset, size, batch, tile, overlap)
     world = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ["RANK"]) if world > 1 else 0
     if world > 1 and store is None:
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
-    options = Options(size, precision, boundary, calibration)
+    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
     identity = _identity(dataset, options, batch, progress and rank == 0)
     # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
@@ -102,6 +103,24 @@ def evaluate(
             if rank == 0 and world > 1:
                 _wait(opened, keys, len(dataset))
         return Results.open(path, identity["data"])
+
+
+def _check_arguments(
+    dataset: object, size: str, batch: int, tile: tuple[int, int] | None, overlap: int | None
+) -> None:  # fmt: skip
+    """Raise a ValueError for arguments of `evaluate` that are not known, cannot be used or do not fit together."""
+    if not isinstance(dataset, SegmentationDataset):
+        raise ValueError(f"expected a data set, as load_dataset('toytown', 'test'), found {dataset!r}")
+    if size not in SIZES:
+        raise unknown("size to score at", size, SIZES)
+    if batch < 1:
+        raise ValueError(f"batch={batch}; expected at least 1 image")
+    if tile is not None:
+        tiles((1, 1), tile, overlap)
+        if size != "original":
+            raise ValueError("size='model' scores at the size of the network's input, and tiles have several; use one")
+    elif overlap is not None:
+        raise ValueError(f"overlap={overlap} has no meaning without tile; give both, or leave out overlap")
 
 
 def _run(
@@ -137,8 +156,12 @@ def _image_counts(
             raise ValueError(f"{evaluator.name} on {', '.join(sample.id for sample in samples)}: {error}") from error
 
     if evaluator.device.type == "cpu":
-        needed = max(evaluator.peak_bytes * max(map(len, batches), default=1), 1)
-        threads = max(1, min(torch.get_num_threads(), memory()[1] // 2 // needed))  # in half of the free memory
+        needed, free = max(evaluator.peak_bytes * max(map(len, batches), default=1), 1), memory()[1]
+        if needed > free:
+            remedy = "evaluate in tiles, or in smaller ones, as tile=(512, 512) or --tile 512 512"
+            found = f"{evaluator.name} needs about {human(needed)} of memory for one batch, and {human(free)} are free"
+            warn(f"{found}; {remedy}", stacklevel=2)
+        threads = max(1, min(torch.get_num_threads(), free // 2 // needed))  # in half of the free memory
         yield from _in_threads(lambda indices: count(read(indices)), batches, threads)
     else:  # the next batch is read while the GPU computes
         yield from map(count, _in_threads(read, batches, 1))

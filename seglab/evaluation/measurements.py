@@ -160,6 +160,14 @@ class Measurements:
         size = "at original size" if identity["scored at"] == "original" else "at the size of the network's input"
         return f"mIoU: over the data set, the {shown} classes that it shows, void ignored, {background}{size}"
 
+    def tiles(self) -> list[str]:
+        """A note for each kind of tiles that models were evaluated in, with their names unless it is that of all."""
+        named: dict[str, list[str]] = {}
+        for run, name, _ in self.runs():
+            named.setdefault(self.identities[run].get("tiles", "none"), []).append(name)
+        return [f"evaluated in tiles of {kind}" + (f": {', '.join(dict.fromkeys(names))}" if len(named) > 1 else "")
+                for kind, names in named.items() if kind != "none"]  # fmt: skip
+
     def convention(self) -> str:
         """The conventions of all numbers, and the limits of what they show, in one sentence."""
         identities, groups = self.identities.values(), self.grouped.groups
@@ -168,6 +176,7 @@ class Measurements:
         counted += f" in {groups} groups" if 1 < groups < images else ""
         intervals = f"intervals of {bootstrap.LEVEL:.0%}: {comparison.scope(self.grouped)}"
         notes = [self.mean_iou_convention(), counted, intervals]
+        notes += self.tiles()
         if any(identity["classes"] != list(self.classes.names) for identity in identities):
             notes.append(MODELS_AS_TRAINED)
         if self.unnamed:

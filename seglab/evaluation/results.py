@@ -182,7 +182,7 @@ class Results:
             table = metrics.conventions_of(self.parts[self.runs_of(name)[0]], batch, background)
             ours = pd.Series({self.mean_iou_convention(): self.grouped.miou(name)[0]})
             columns[name] = pd.concat([ours, table.set_index("convention")["value"]])
-        return pd.DataFrame(columns).rename_axis("convention")
+        return self._with_note(pd.DataFrame(columns).rename_axis("convention"))
 
     def confusion(self, name: str) -> pd.DataFrame:
         """Pixels over all images and seeds: rows are targets, columns predictions; *other* is last, if it occurs."""

@@ -21,18 +21,16 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from seglab._utils.environment import device_of
 from seglab.data.classes import ClassSet
 from seglab.data.images import Picture, to_image
 from seglab.inference.fast import FastModel
-from seglab.inference.tiles import Tile, tile_weights, tiles
+from seglab.inference.tiles import Tile, blended, strips, tiles
 from seglab.masks.argmax import to_mask
 from seglab.models.adapters import Mask2FormerModel, SegModel
 from seglab.models.loading import load_model
 
-STRIP = 1 << 24  # scores that are held at once: results of the image's size are computed in strips of rows
 _FAST_MODELS: WeakKeyDictionary[SegModel, tuple[Any, FastModel]] = WeakKeyDictionary()  # model → its state, fast model
 
 
@@ -77,25 +75,12 @@ class Prediction:
         Raises:
             ValueError: a class is unknown; rows outside the image.
         """
-        height, width = self.size
+        height = self.size[0]
         start, stop = rows or (0, height)
         if not 0 <= start < stop <= height:
             raise ValueError(f"rows={rows} of an image with {height}; expected 0 ≤ start < stop ≤ {height}")
         indices = list(range(len(self.classes))) if classes is None else [self.classes.index(name) for name in classes]
-        total, weights = torch.zeros(len(indices), stop - start, width), torch.zeros(stop - start, width)
-        for tile in self.tiles:
-            first, last = max(start, tile.top), min(stop, tile.top + tile.height)
-            if first >= last:
-                continue
-            inside = first - tile.top, last - tile.top
-            scores = _interpolated_rows(tile.scores[indices], (tile.height, tile.width), *inside)
-            if len(self.tiles) == 1:
-                return scores
-            weight = tile_weights(tile.height)[slice(*inside), None] * tile_weights(tile.width)
-            position = slice(first - start, last - start), slice(tile.left, tile.left + tile.width)
-            total[:, *position] += weight * scores
-            weights[position] += weight
-        return total / weights
+        return blended(self.tiles, self.size, (start, stop), indices)
 
     def probs(self, classes: Sequence[str] | None = None, rows: tuple[int, int] | None = None) -> Tensor:
         """Probabilities at the image's size, normalised over all K classes: float32 (C,R,W); see `scores`."""
@@ -131,23 +116,8 @@ class Prediction:
 
     def _strips(self) -> Iterator[Tensor]:
         """Scores of all classes, a few rows at a time."""
-        height, width = self.size
-        step = max(1, STRIP // (len(self.classes) * width))
-        for start in range(0, height, step):
-            yield self.scores(rows=(start, min(start + step, height)))
-
-
-def _interpolated_rows(scores: Tensor, size: tuple[int, int], start: int, stop: int) -> Tensor:
-    """Rows start … stop−1 of scores (K,h',w') interpolated to `size` (H, W): (K, stop − start, W)."""
-    height, width = size
-    if (start, stop) == (0, height):
-        return interpolate(scores[None], size, mode="bilinear", align_corners=False)[0]
-    # The centre of row r lies at row (r + ½)·h'/H − ½ of the scores, and not above their first row.
-    centres = ((torch.arange(start, stop) + 0.5) * (scores.shape[1] / height) - 0.5).clamp(min=0)
-    above, weight = centres.long(), centres.frac()[:, None]
-    below = (above + 1).clamp(max=scores.shape[1] - 1)
-    rows = scores[:, above] * (1 - weight) + scores[:, below] * weight
-    return interpolate(rows[None], (stop - start, width), mode="bilinear", align_corners=False)[0]
+        for rows in strips(self.size, len(self.classes)):
+            yield self.scores(rows=rows)
 
 
 def predict(
@@ -166,7 +136,7 @@ def predict(
         image: a path, a PIL image, an array or a tensor, see `data.images.to_image`.
         precision: "float32" or "bfloat16", see `FastModel`.
         tile: (H, W) in pixels of tiles that are predicted one by one, for an image whose objects would become too
-            small at the model's size; by default the whole image at once.
+            small at the model's size; by default those of the model (`SegModel.tile`), or the whole image at once.
         overlap: smallest overlap of neighbouring tiles in pixels, where scores are averaged with more weight towards
             the middle of a tile; by default 64, at most a quarter of a tile's shorter side.
         device: of a model given by name; by default a GPU where there is one.
@@ -205,8 +175,8 @@ def predictions(
     """
     if isinstance(images, str | Path | bytes | Image.Image) or getattr(images, "ndim", 4) < 4:
         raise ValueError("expected several images, as [image] or a batch (B,3,H,W); use predict for a single image")
-    fast, remaining = _fast_model(model, precision), iter(images)
-    batch = (1 if fast.device.type == "cpu" else 8) if batch is None else batch
+    fast, remaining, tile = _fast_model(model, precision), iter(images), tile or model.tile
+    batch = fast.batch if batch is None else batch
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
     error: Exception | None = None

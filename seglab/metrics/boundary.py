@@ -1,11 +1,12 @@
 """Boundary IoU (Cheng, Girshick, Dollár, Berg & Kirillov 2021): counts and measure."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX
@@ -35,12 +36,12 @@ def boundary_counts(
         raise ValueError(f"expected two masks (H, W) of one size; got {tuple(p.shape)} and {tuple(t.shape)}")
     distance = max(1, round(width * float(np.hypot(*p.shape))))
     labelled = t != ignore_index
-    t, p = (torch.where(labelled, m.int(), -1) for m in (t, p))  # −1: void, a region of no class
-    check_labels(t[t != -1], num_classes, "the target", ignore_index)
-    check_labels(p[p != -1], num_classes, "the prediction", ignore_index)
-    t, p = (torch.where(_near_boundary(m, distance) & (m != ignore_index), m, -1) for m in (t, p))
-    parts = t[t == p], t, p
-    return np.stack([np.bincount(m[m >= 0].numpy(), minlength=num_classes) for m in parts], axis=1).astype(np.int64)
+    check_labels(t[labelled], num_classes, "the target", ignore_index)
+    check_labels(p[labelled], num_classes, "the prediction", ignore_index)
+    t, p = (m.short().where(labelled, -1) for m in (t, p))  # −1: void, a region of no class
+    t, p = (m.where(_near_boundary(m, distance) & (m != ignore_index), -1) for m in (t, p))
+    parts = t.where(t == p, -1), t, p
+    return np.stack([_pixels(m, num_classes) for m in parts], axis=1)
 
 
 def _near_boundary(labels: Tensor, distance: int) -> Tensor:
@@ -48,12 +49,17 @@ def _near_boundary(labels: Tensor, distance: int) -> Tensor:
 
     There the window around the pixel holds different labels. The outside of the image is a region with label −2.
     """
-    padded = F.pad(labels.float()[None, None], [distance] * 4, value=-2)
 
-    def largest(batch: Tensor) -> Tensor:
-        return F.max_pool2d(F.max_pool2d(batch, (1, 2 * distance + 1), 1), (2 * distance + 1, 1), 1)[0, 0]
+    def of_window(extreme: Callable[..., NDArray[np.int16]]) -> NDArray[np.int16]:
+        options = {"size": 2 * distance + 1, "mode": "constant", "cval": -2}
+        return extreme(extreme(labels.numpy(), axis=0, **options), axis=1, **options)
 
-    return largest(padded) != -largest(-padded)
+    return torch.from_numpy(of_window(maximum_filter1d) != of_window(minimum_filter1d))
+
+
+def _pixels(labels: Tensor, num_classes: int) -> Counts:
+    """int64 (K,): the pixels of each label 0 … K−1 in labels ≥ −1."""
+    return torch.bincount((labels + 1).flatten(), minlength=num_classes + 1)[1 : num_classes + 1].numpy()
 
 
 def boundary_iou_per_class(counts: ArrayLike) -> NDArray[np.float64]:

@@ -37,6 +37,8 @@ class SegModel(nn.Module, ABC):
             weights; empty for an untrained model.
         short: short side in pixels to which `predict` and `evaluate` resize an image; None keeps the image's size.
             `fit` sets it to the short side of its crops, and checkpoints store it.
+        tile: (H, W) of the tiles in which `predict` and `evaluate` process an image unless they are given others; None
+            for the whole image at once. `fit` sets it for a training at native resolution, and checkpoints store it.
     """
 
     net: Any
@@ -48,6 +50,7 @@ class SegModel(nn.Module, ABC):
         self.label = spec.name
         self.facts: Mapping[str, Any] = {}
         self.short: int | None = None
+        self.tile: tuple[int, int] | None = None
         self._untrained_head: Tensor | None = None  # random weights of the head, where only the backbone is trained
 
     def forward(self, images: Tensor) -> Tensor:

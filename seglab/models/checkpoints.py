@@ -31,7 +31,7 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
     }
     has_aux = getattr(model.net, "aux_classifier", None) is not None
     known = {"model": model.spec.name, "classes": class_set_fields(model.classes), "aux": has_aux, "norm": model.norm,
-             "short": model.short}  # fmt: skip
+             "short": model.short, "tile": model.tile}  # fmt: skip
     # One key: safetensors writes several in arbitrary order, so that equal weights would get different hashes.
     metadata = {"seglab": json.dumps(facts | known, sort_keys=True)}
     with replacing(Path(path)) as unfinished:

@@ -122,6 +122,7 @@ def _fill(model: SegModel, found: _Found) -> None:
     model.facts = facts
     # Checkpoints written before "short" was stored, as those in data/zoo, have the size of the crops only.
     model.short = facts["short"] if "short" in facts else min(run["size"]) if run else None
+    model.tile = tuple(facts["tile"]) if facts.get("tile") else None
     if found.name or run:
         model.label = f"{found.spec.name}:{found.name or run['train'].rsplit(maxsplit=3)[0]}"
     if facts["classes"]:

@@ -74,7 +74,8 @@ def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, 
     for dataset in datasets:
         results = evaluate(
             plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
-            boundary=plan.boundary, calibration=plan.calibration, progress=progress,
+            boundary=plan.boundary, calibration=plan.calibration, tile=plan.tile, overlap=plan.overlap,
+            progress=progress,
         )  # fmt: skip
         measured[results.data] = results
     return measured
@@ -83,9 +84,11 @@ def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, 
 def _claim(plan: Plan, out: Path) -> None:
     """Write the plan into the folder; raise ValueError if the folder holds another plan."""
     values, path = json.loads(json.dumps(asdict(plan))), out / "plan.json"
-    if path.is_file() and (stored := json.loads(path.read_text(encoding="utf-8"))) != values:
-        differing = ", ".join(key for key in values if stored.get(key) != values[key])
-        raise ValueError(f"{out} holds a report of another plan (it differs in {differing}); use another folder")
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else values
+    if differing := [key for key in values if stored.get(key) != values[key]]:  # older plans lack some keys
+        raise ValueError(
+            f"{out} holds a report of another plan (it differs in {', '.join(differing)}); use another folder"
+        )
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option, echo
 
 from seglab._utils.errors import plain_errors
-from seglab.evaluation.command import OWN, Classes, LabelMaps, Root, data_classes
+from seglab.evaluation.command import OWN, Classes, LabelMaps, Overlap, Root, Tile, data_classes
 
 
 def report(
@@ -20,6 +20,8 @@ def report(
     predictions: LabelMaps = None,
     root: Root = None,
     classes: Classes = None,
+    tile: Tile = None,
+    overlap: Overlap = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
@@ -55,5 +57,7 @@ def report(
             chosen = default_plan()
         if images is not None:
             chosen = limited(chosen, images)
+        if tile is not None or overlap is not None:
+            chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
         page = build.write(replace(chosen, title=title) if title else chosen, out)
         echo(f"the report is in {page}")

@@ -19,7 +19,7 @@ from seglab.models.weights.cards import is_available
 
 @dataclass(frozen=True)
 class Plan:
-    """What a report compares, and how; the last five fields are arguments of `evaluate`."""
+    """What a report compares, and how; the last seven fields are arguments of `evaluate`."""
 
     models: Mapping[str, tuple[str, ...]]  # name in the tables → what `load_model` takes, once for each training seed
     data: tuple[DataSelection, ...]  # one section of the page each; images are shown from the first
@@ -31,6 +31,8 @@ class Plan:
     batch: int = 1
     boundary: bool = True
     calibration: bool = True
+    tile: tuple[int, int] | None = None
+    overlap: int | None = None
 
     def evaluables(self, dataset: SegmentationDataset) -> list[tuple[str, Evaluable]]:
         """Everything that is evaluated on a data set, with its name in the tables."""

@@ -43,6 +43,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
         """The pair before the transform."""
+        index %= len(self.dataset)  # of several crops of one image
         if index in self.cache:
             return self.cache[index]
         sample = self.dataset[index]
@@ -52,28 +53,30 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Batches:
-    """The batches of each epoch: `batch` images per step in each of `world` processes, of which `rank` is this one.
+    """The batches of each epoch: `batch` crops per step in each of `world` processes, of which `rank` is this one.
 
+    An epoch has `repeats` crops of each image.
     `workers` processes load images; with 0 this process loads them, and keeps up to 4 GB in memory.
     """
 
     def __init__(
         self, dataset: SegmentationDataset, transform: Joint, batch: int, seed: int = 0, rank: int = 0, world: int = 1,
-        workers: int = 0,
+        workers: int = 0, repeats: int = 1,
     ) -> None:  # fmt: skip
         self.batch, self.seed, self.rank, self.world, self.workers = batch, seed, rank, world, workers
         num_bytes = 4 * dataset[0].target.numel() * len(dataset)
         self.pairs = Pairs(dataset, transform, keep=workers == 0 and num_bytes < CACHE_BYTES)
+        self.crops = repeats * len(dataset)
 
     def __len__(self) -> int:
-        """Steps per epoch; images that do not fill a batch in every process are left out of the epoch."""
-        return len(self.pairs) // (self.batch * self.world)
+        """Steps per epoch; crops that do not fill a batch in every process are left out of the epoch."""
+        return self.crops // (self.batch * self.world)
 
     def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Images uint8 (B,3,h,w) and targets uint8 (B,h,w); seeds the global generator, for dropout."""
         torch.manual_seed(seed_of(self.seed, epoch, self.rank))
         self.pairs.seed = seed_of(self.seed, epoch)
         rng = torch.Generator().manual_seed(self.pairs.seed)
-        order = torch.randperm(len(self.pairs), generator=rng)[: len(self) * self.world * self.batch]
+        order = torch.randperm(self.crops, generator=rng)[: len(self) * self.world * self.batch]
         mine = order.view(len(self), self.world, self.batch)[:, self.rank].tolist()
         yield from DataLoader(self.pairs, batch_sampler=mine, num_workers=self.workers, generator=rng)

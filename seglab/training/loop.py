@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.transforms import eval_transform, normalize
+from seglab.inference.tiles import score_strips, tiles
 from seglab.masks.argmax import to_mask
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import iou_per_class, mean_iou, pixel_accuracy
@@ -42,7 +43,8 @@ def fit(
 ) -> pd.DataFrame:  # fmt: skip
     """Train a model and validate it after every epoch; afterwards it has its best weights, and is in `eval()`.
 
-    `model.short` becomes the short side of the crops, so that predictions are made at the resolution of the training.
+    Predictions are made at the resolution of the training: `model.short` becomes the short side of the crops, or, at
+    native resolution, `model.tile` becomes their size.
 
     Args:
         out: folder for the files of `runs`, from which an interrupted run continues; None writes no files.
@@ -52,7 +54,8 @@ def fit(
 
     Returns:
         The history, one row for each epoch: loss (training), val_loss, miou, pixel_accuracy, lr, seconds, and the IoU
-        of each class under its name, all measured at `recipe.size` without void. The highest miou selects the weights.
+        of each class under its name, all measured without void: at `recipe.size`, or in tiles of that size at native
+        resolution. The highest miou selects the weights.
 
     Raises:
         ValueError: classes that differ, fewer images than a batch, a folder with another run, a NaN or infinite loss.
@@ -60,12 +63,13 @@ def fit(
     recipe, accelerator = recipe or Recipe(), _accelerator(model)
     rank, world = accelerator.process_index, accelerator.num_processes
     _check(model, train, val, recipe, world)
-    model.short, quiet = min(recipe.size), rank > 0 or not progress
+    model.short, model.tile = (None, recipe.size) if recipe.native else (min(recipe.size), None)
+    quiet = rank > 0 or not progress
     state = State(model.to(accelerator.device).to(memory_format=torch.channels_last), recipe)
     run = Run(out, identity(model, train, val, start=start, processes=world, **asdict(recipe)), rank == 0)
     rows = run.resume(state)
     transform = partial(augment, recipe=recipe, favour=[train.classes.index(name) for name in recipe.favour])
-    batches = Batches(train, transform, recipe.batch, recipe.seed, rank, world, workers)
+    batches = Batches(train, transform, recipe.batch, recipe.seed, rank, world, workers, recipe.repeats)
     criterion = make_criterion(recipe, batches.pairs, accelerator.device, not quiet)
     first, steps = len(rows), len(batches)
     bar = tqdm(total=recipe.epochs * steps, initial=first * steps, unit="step", desc=model.spec.title, disable=quiet)
@@ -101,9 +105,12 @@ def validate(
 ) -> tuple[Tensor, float]:  # fmt: skip
     """Confusion counts int64 (K,K) of a data set, rows are targets, and the mean loss of its images.
 
-    Each process evaluates its own images. The loss of Mask2Former is NaN, because its scores are not logits.
+    Images have `size`, or keep theirs where the model predicts in tiles. Each process evaluates its own images. The
+    loss of Mask2Former is NaN, because its scores are not logits.
     """
     model.eval()
+    if model.tile:
+        return _validate_in_tiles(model, val, model.tile, loss, accelerator, precision, batch)
     pairs, device = Pairs(val, eval_transform(size)), accelerator.device
     mine = range(accelerator.process_index, len(val), accelerator.num_processes)
     counts = torch.zeros(len(val.classes), len(val.classes), dtype=torch.int64)
@@ -116,7 +123,38 @@ def validate(
         if not isinstance(model, Mask2FormerModel):
             for s, t in zip(scores, targets.to(device), strict=True):
                 sums += torch.tensor([loss(upsample(s[None], t[None]), t[None]).item(), 1.0], dtype=torch.float64)
-    counts, sums = (accelerator.reduce(part.to(device)).cpu() for part in (counts, sums.float()))
+    return _reduced(counts, sums, accelerator)
+
+
+def _validate_in_tiles(
+    model: SegModel, val: SegmentationDataset, tile: tuple[int, int], loss: Criterion, accelerator: Accelerator,
+    precision: str, batch: int,
+) -> tuple[Tensor, float]:  # fmt: skip
+    """`validate` of a model for native resolution: of the masks that `predict` gives, and a loss of a few rows each."""
+    num_classes, device = len(val.classes), accelerator.device
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    sums = torch.zeros(2, dtype=torch.float64)  # loss, images
+
+    def score(images: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return model(normalize(images.to(device, memory_format=torch.channels_last))).float()
+
+    for index in range(accelerator.process_index, len(val), accelerator.num_processes):
+        sample = val[index]
+        height, width = sample.target.shape
+        boxes = tiles((height, width), tile)
+        for rows, scores in score_strips(score, sample.image, boxes, num_classes, batch):
+            target = sample.target[rows]
+            counts += confusion_matrix(scores.argmax(0).to(torch.uint8), target, num_classes)
+            if not isinstance(model, Mask2FormerModel):
+                part = len(target) / height
+                sums += torch.tensor([part * loss(scores[None], target[None]).item(), part], dtype=torch.float64)
+    return _reduced(counts, sums, accelerator)
+
+
+def _reduced(counts: Tensor, sums: Tensor, accelerator: Accelerator) -> tuple[Tensor, float]:
+    """The counts and the mean loss over all processes."""
+    counts, sums = (accelerator.reduce(part.to(accelerator.device)).cpu() for part in (counts, sums.float()))
     return counts, float(sums[0] / sums[1]) if sums[1] else float("nan")
 
 
@@ -138,7 +176,7 @@ def _check(model: SegModel, train: SegmentationDataset, val: SegmentationDataset
             found = f"the model has {model.classes.name!r} classes and {dataset.name!r} has {dataset.classes.name!r}"
             remedy = f"load_model({model.spec.name!r}, weights=None, classes=train.classes)"
             raise ValueError(f"{found}; make the model for them: {remedy}")
-    if len(train) < recipe.batch * world:
+    if len(train) * recipe.repeats < recipe.batch * world:
         batches = f"{recipe.batch}" if world == 1 else f"{recipe.batch} in each of {world} processes"
         raise ValueError(f"{len(train)} training images do not fill one batch of {batches}; choose a smaller batch")
 

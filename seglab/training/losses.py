@@ -100,6 +100,11 @@ LOSSES: dict[str, Callable[..., Tensor]] = {"ce": cross_entropy, "focal": focal,
 _WEIGHTED = ("ce", "focal")
 
 
+def takes_weights(recipe: str) -> bool:
+    """Whether a term of a loss, such as "ce+dice", takes class weights."""
+    return any(term.strip() in _WEIGHTED for term in recipe.split("+"))
+
+
 def criterion(recipe: str = "ce", weights: Tensor | Sequence[float] | None = None) -> Criterion:
     """A loss, or a sum of losses: `criterion("ce+dice")(logits, target)`. Class weights (K,) apply to ce and focal.
 
@@ -109,7 +114,7 @@ def criterion(recipe: str = "ce", weights: Tensor | Sequence[float] | None = Non
     terms = [term.strip() for term in recipe.split("+")]
     if wrong := [term for term in terms if term not in LOSSES]:
         raise unknown("loss", wrong[0], LOSSES)
-    if weights is not None and not set(terms) & set(_WEIGHTED):
+    if weights is not None and not takes_weights(recipe):
         raise ValueError(f"{recipe!r} takes no class weights: only {' and '.join(_WEIGHTED)} do; add one of them")
     options = {} if weights is None else {"weights": torch.as_tensor(weights)}
     losses = [partial(LOSSES[term], **options) if term in _WEIGHTED else LOSSES[term] for term in terms]

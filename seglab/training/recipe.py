@@ -24,8 +24,14 @@ class Recipe:
 
     epochs: Annotated[int, "Passes over the training images."] = 20
     batch: Annotated[int, "Images per step, in each process."] = 8
-    size: Annotated[tuple[int, int], "Height and width in pixels of crops and of validated images."] = (192, 256)
-    scale: Annotated[tuple[float, float], "Range of the random zoom; at 1 an image just covers a crop."] = (0.75, 1.5)
+    repeats: Annotated[int, "Crops of each training image in an epoch."] = 1
+    size: Annotated[tuple[int, int], "Height and width in pixels of crops; see --resolution."] = (192, 256)
+    resolution: Annotated[
+        str,
+        "fit: images are resized to cover a crop, and validated at its size; native: they are not resized, but"
+        " validated and predicted in tiles of its size.",
+    ] = "fit"
+    scale: Annotated[tuple[float, float], "Range of the random zoom, relative to that resolution."] = (0.75, 1.5)
     flip: Annotated[float, "Probability of a horizontal flip."] = 0.5
     jitter: Annotated[float, "Largest relative change of brightness, contrast and saturation."] = 0.2
     favour: Annotated[tuple[str, ...], "Rare classes; half of the crops contain one of them. Repeatable."] = ()
@@ -42,12 +48,17 @@ class Recipe:
     precision: Annotated[str, "float32, or bfloat16 (autocast; the weights stay in float32)."] = "float32"
     seed: Annotated[int, "Seed of all random numbers."] = 0
 
+    @property
+    def native(self) -> bool:
+        """Whether images keep their resolution, in crops of the training and in tiles of predictions."""
+        return self.resolution == "native"
+
     def __post_init__(self) -> None:
         from seglab.inference.fast import PRECISIONS
         from seglab.training.losses import criterion
 
         for names, low, high, expected in (
-            ("epochs batch", 1, math.inf, "at least 1"),
+            ("epochs batch repeats", 1, math.inf, "at least 1"),
             ("jitter weight_decay power clip freeze seed", 0, math.inf, "0 or more"),
             ("flip", 0, 1, "from 0 to 1"),
             ("warmup ema", 0, math.nextafter(1, 0), "from 0 to below 1"),
@@ -55,7 +66,8 @@ class Recipe:
             for name in names.split():
                 if not low <= getattr(self, name) <= high:
                     raise ValueError(f"{name}={getattr(self, name)} in a recipe; expected {expected}")
-        choices = {"optimizer": ("adamw", "sgd"), "precision": PRECISIONS, "weights": ("none", "median", "inverse")}
+        choices = {"optimizer": ("adamw", "sgd"), "precision": PRECISIONS, "weights": ("none", "median", "inverse"),
+                   "resolution": ("fit", "native")}  # fmt: skip
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)

@@ -9,6 +9,7 @@ state.pt                             the state after the last finished epoch, re
 import hashlib
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from seglab._utils.paths import replacing
 from seglab.data.dataset import SegmentationDataset
 from seglab.models.adapters import SegModel
 from seglab.models.checkpoints import read_checkpoint, save_model
+from seglab.training.recipe import Recipe
 from seglab.training.steps import State
 
 Row = dict[str, float]  # of the history
@@ -43,7 +45,8 @@ class Run:
         if self.folder is None or not (self.folder / "state.pt").exists():
             return []
         saved = torch.load(self.folder / "state.pt", map_location="cpu", weights_only=True)
-        if differing := differences(json.loads(saved["identity"]), self.identity):
+        defaults = {field.name: field.default for field in fields(Recipe)}  # older runs lack fields that are newer
+        if differing := differences(json.loads(json.dumps(defaults)) | json.loads(saved["identity"]), self.identity):
             raise ValueError(f"{self.folder} holds another run ({differing}); choose another folder, or remove it")
         state.load(saved)
         return list(saved["rows"])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from seglab.data.transforms import normalize, train_transform
+from seglab.data.transforms import Jointly, RandomCrop, normalize, train_transform
 from seglab.models.adapters import SegModel
 from seglab.models.spec import Criterion
 from seglab.training.batches import Batches, Pairs
@@ -54,10 +54,17 @@ def make_optimizer(model: SegModel, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def augment(image: Tensor, target: Tensor, recipe: Recipe, favour: list[int]) -> tuple[Tensor, Tensor]:
-    """`train_transform` of a recipe, with the scale relative to the one at which the image just covers the crop."""
-    cover = max(recipe.size[0] / image.shape[1], recipe.size[1] / image.shape[2])
-    scale = recipe.scale[0] * cover, recipe.scale[1] * cover
-    return train_transform(recipe.size, scale, recipe.flip, recipe.jitter, favour=favour)(image, target)
+    """`train_transform` of a recipe; its scale is relative to that at which the image just covers the crop, or to 1."""
+    (height, width), (low, high) = recipe.size, recipe.scale
+    if recipe.native:  # cut out first what becomes the crop, because resizing a whole large image takes long
+        factor = low + (high - low) * torch.rand(()).item()
+        window = math.ceil(height / factor), math.ceil(width / factor)
+        image, target = Jointly([RandomCrop(window, favour)])(image, target)
+        low = high = factor
+    else:
+        cover = max(height / image.shape[1], width / image.shape[2])
+        low, high = low * cover, high * cover
+    return train_transform(recipe.size, (low, high), recipe.flip, recipe.jitter, favour=favour)(image, target)
 
 
 def make_criterion(recipe: Recipe, pairs: Pairs, device: torch.device, progress: bool) -> Criterion:

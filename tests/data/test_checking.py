@@ -35,6 +35,15 @@ def test_pixels_images_and_fractions(tmp_path):
     assert found.facts["values"] == "0–255 of 0–255" and not found.warnings and not found.problems
 
 
+def test_sizes_and_widths_of_objects(tmp_path):
+    """Leaves of 24 and 48 pixels, in an image of 48 × 72; background is left out."""
+    found = check(leaves(tmp_path / "leaves", ["a", "b"], scale=24))
+    assert found.sizes == {(48, 72): 2}
+    assert found.widths[["class", "rows", "columns"]].to_numpy().tolist() == [["leaf", 48, 72]] * 2
+    assert 24 < found.widths["width"].median() < 72
+    assert found.facts["objects"] == f"median width in pixels: leaf {found.widths['width'].median():.1f}"
+
+
 def test_a_class_without_pixels_and_void(tmp_path):
     folder = leaves(tmp_path / "leaves", ["a"])
     save_pair(folder, "a", [[0, 255, 255], [255, 255, 255]])

@@ -61,7 +61,7 @@ def test_classes_are_chosen_by_name():
 
 
 def test_results_in_strips_equal_those_of_all_scores(monkeypatch):
-    monkeypatch.setattr("seglab.inference.prediction.STRIP", 5000)  # a few rows at a time
+    monkeypatch.setattr("seglab.inference.tiles.STRIP", 5000)  # a few rows at a time
     p = noise()
     probs = whole(p).softmax(0)
     first, second = probs.sort(dim=0, descending=True)[0][:2]

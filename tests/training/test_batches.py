@@ -60,3 +60,18 @@ def test_order_crops_and_processes():
         assert torch.equal(together[1], torch.cat([targets for _, targets in apart]))
     assert len(batches(batch=3)) == 2  # two images are left out
     assert len(batches(batch=3, world=2)) == 1
+
+
+def test_several_crops_of_each_image():
+    """Each image as often as stated, in crops that differ; with one crop nothing changes."""
+    transform = partial(augment, recipe=TINY, favour=[])
+    batches = Batches(town(), transform, 4, repeats=3)
+    assert len(batches) == 6
+    read, seen = batches.pairs.read, []
+    batches.pairs.read = lambda index: seen.append(index % 8) or read(index)
+    crops = torch.cat([images for images, _ in batches.of(0)])
+    assert sorted(seen) == sorted([*range(8)] * 3)
+    assert len({crop.sum().item() for crop in crops}) == 24
+    once, plain = (torch.cat([images for images, _ in Batches(town(), transform, 4, **options).of(1)])
+                   for options in ({"repeats": 1}, {}))  # fmt: skip
+    assert torch.equal(once, plain)

@@ -11,6 +11,7 @@ from helpers.tiny_training import SIZE, STREET, TINY, equal, run, small, snapsho
 
 from seglab import load_dataset, load_model, predict
 from seglab.data.transforms import eval_transform
+from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import iou_per_class, mean_iou, pixel_accuracy
 from seglab.models.adapters import wrap
 from seglab.models.checkpoints import read_checkpoint, save_model
@@ -105,14 +106,46 @@ def test_a_trained_model_predicts_the_same_after_it_is_saved(name, tmp_path):
         assert_same_predictions(model, loaded, image)
 
 
+def test_a_training_at_native_resolution_is_validated_and_predicts_in_tiles(tmp_path):
+    """Of the size of its crops; before and after it is saved, and with the measures of its history."""
+    model, val = small(), town("val", 2)
+    recipe = replace(TINY, epochs=2, resolution="native", repeats=2)
+    history = fit(model, town(), val, recipe, tmp_path, progress=False)
+    assert (model.short, model.tile) == (None, (32, 48))
+    again = load_model_of(model, tmp_path / "best.safetensors")
+    assert (again.short, again.tile) == (None, (32, 48))
+    assert_same_predictions(model, again, val[0].image)
+    counts = torch.zeros(11, 11, dtype=torch.int64)
+    for i in range(len(val)):
+        p = predict(again, val[i].image)
+        assert len(p.tiles) == 9 and {tile.scores.shape[1:] for tile in p.tiles} == {(32, 48)}
+        counts += confusion_matrix(p.mask, val[i].target, 11)
+    best = history.loc[history["miou"].idxmax()]
+    assert counts.sum() == sum((val[i].target != 255).sum() for i in range(len(val)))
+    assert float(mean_iou(counts)) == pytest.approx(best["miou"], abs=2e-3)  # prediction folds BatchNorm
+    assert 0 < best["val_loss"] < 5
+    assert len(predict(model, val[0].image, tile=(64, 96)).tiles) == 1  # other tiles are possible
+    fit(model, town(), val, replace(TINY, epochs=1), progress=False)
+    assert (model.short, model.tile) == (32, None)
+
+
+def load_model_of(model, path):
+    """A copy of a model that is in no registry, with the weights and settings of a checkpoint."""
+    facts, state = read_checkpoint(path)
+    again = small(seed=1)
+    again.net.load_state_dict(state)
+    again.short, again.tile = facts["short"], facts["tile"] and tuple(facts["tile"])
+    return again.eval()
+
+
 @pytest.mark.parametrize("short", [48, None])
 def test_a_short_side_set_by_hand_is_saved(short, tmp_path):
     model = load_model("unet_mini:toytown", device="cpu")
     assert model.short == 192  # the crops of its training: its checkpoint is older than the key "short"
-    model.short = short
+    model.short, model.tile = short, None if short else (96, 128)
     save_model(model, tmp_path / "model.safetensors", run=model.facts["run"])
     loaded = load_model(tmp_path / "model.safetensors", device="cpu")
-    assert loaded.short == short
+    assert (loaded.short, loaded.tile) == (short, model.tile)
     assert_same_predictions(model, loaded, town()[0].image)
 
 

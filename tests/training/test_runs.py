@@ -1,10 +1,12 @@
 """A run that is stopped while it saves, a finished one, and another one in the same folder."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from helpers.tiny_training import SIZE, TINY, assert_same_files, equal, run, small, town, without_seconds
 
 from seglab import load_dataset
@@ -75,3 +77,15 @@ def test_another_run_in_the_folder(tmp_path):
     for scenes in (others, larger):
         with pytest.raises(ValueError, match=r"\(train: 'toytown train 8 \w+' instead of 'toytown train 8 \w+'\)"):
             fit(small(), scenes, town("val", 3), recipe, tmp_path, progress=False)
+
+
+def test_a_run_from_before_a_recipe_had_more_fields_continues(tmp_path):
+    """Fields that it lacks have their defaults."""
+    _, history = run(TINY, out=tmp_path)
+    saved = torch.load(tmp_path / "state.pt", weights_only=True)
+    older = {key: value for key, value in json.loads(saved["identity"]).items() if key not in ("repeats", "resolution")}
+    torch.save(saved | {"identity": json.dumps(older)}, tmp_path / "state.pt")
+    _, again = run(TINY, out=tmp_path, on_epoch=lambda _: pytest.fail("an epoch was run"))
+    pd.testing.assert_frame_equal(history, again)
+    with pytest.raises(ValueError, match="repeats: 1 instead of 2"):
+        run(replace(TINY, repeats=2), out=tmp_path)

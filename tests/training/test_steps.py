@@ -10,6 +10,7 @@ from helpers.tiny_training import TINY, equal, run, small, snapshot, town
 from seglab.training import steps
 from seglab.training.loop import fit
 from seglab.training.losses import criterion
+from seglab.training.steps import augment
 
 
 @pytest.mark.slow
@@ -45,3 +46,34 @@ def test_weights_by_hand():
     counts = np.stack([np.bincount(town()[i].target.flatten(), minlength=256)[:11] for i in range(8)]).astype(float)
     frequency = counts.sum(0) / ((counts > 0) * counts.sum(1, keepdims=True)).sum(0)
     np.testing.assert_allclose(seen[-1], np.sqrt(np.nanmedian(frequency) / frequency), rtol=1e-6)
+
+
+def coordinates(height, width):
+    """An image whose first two channels are the row and the column of a pixel, and a target that is the row."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([rows, columns, rows]).to(torch.uint8), rows.to(torch.uint8)
+
+
+def test_crops_at_native_resolution_keep_their_pixels():
+    recipe = replace(TINY, resolution="native", scale=(1.0, 1.0), flip=0.0, jitter=0.0)
+    tops = set()
+    for _ in range(8):
+        image, target = augment(*coordinates(200, 250), recipe, [])
+        assert image.shape == (3, 32, 48) and torch.equal(image[0], target)
+        assert (image[0].diff(dim=0) == 1).all() and (image[1].diff(dim=1) == 1).all()
+        tops.add(int(image[0, 0, 0]))
+    assert len(tops) > 3
+    image, target = augment(*coordinates(20, 250), recipe, [])  # a smaller image is padded
+    assert image.shape == (3, 32, 48) and (target == 255).sum() == 12 * 48
+    image, _ = augment(*coordinates(200, 250), replace(recipe, scale=(0.5, 0.5)), [])
+    assert image.shape == (3, 32, 48) and image[0].int().diff(dim=0).float().mean() == pytest.approx(2, abs=0.1)
+    fitted, _ = augment(*coordinates(200, 250), replace(recipe, resolution="fit"), [])
+    assert fitted[1].int().diff(dim=1).float().mean() == pytest.approx(250 / 48, abs=0.3)
+
+
+def test_native_crops_contain_favoured_classes():
+    image, target = coordinates(200, 250)
+    target = (torch.arange(200 * 250).view(200, 250) == 30_000).to(torch.uint8)  # one pixel of class 1
+    recipe = replace(TINY, resolution="native", scale=(1.0, 1.0))
+    hits = sum(int(augment(image, target, recipe, [1])[1].eq(1).any()) for _ in range(40))
+    assert 10 <= hits <= 35
