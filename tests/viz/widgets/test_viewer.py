@@ -275,7 +275,8 @@ def test_the_page_stands_still_while_the_probe_moves(opened):
     masks = {f"{name} {i} of a model with a long name": m for i in range(3) for name, m in masks.items()}
     for width in (1400, 800):
         with opened(view(image, masks, classes, target).to_html(), viewport={"width": width, "height": 900}) as page:
-            size = "(document.documentElement.scrollHeight + ' ' + document.documentElement.scrollWidth)"
+            size = """[document.documentElement, document.querySelector(".probe")]
+                .map((e) => `${e.scrollWidth} × ${e.scrollHeight}`).join()"""
             sizes = {page.evaluate(size)}
             box = page.locator(".pane").first.bounding_box()
             for x, y in [(x, y) for x in range(6) for y in range(4)]:

@@ -22,7 +22,7 @@ export class Probe {
       color.hidden = true;
       return h("tr", {}, h("td", { class: "soft", title: name }, name), h("td", {}, color, " ", label), ...values);
     });
-    this.where = h("div", { class: "where soft" }, "Point at a pixel, or press the arrow keys on the image.");
+    this.where = h("div", { class: "where soft" }, "Point at a pixel, or press arrow keys.");
     this.root = h("div", { class: "probe" }, this.where,
       h("table", { class: "pixel" }, h("thead", {}, head), h("tbody", {}, ...body)));
   }

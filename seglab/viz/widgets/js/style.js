@@ -42,6 +42,7 @@ export const STYLE = `
   display: inline-block; vertical-align: -2px; }
 .seglab-viewer .probe { flex: 1 1 15rem; min-width: 0; container-type: inline-size; }
 .seglab-viewer > .probe { max-width: 50rem; margin-top: .6rem; }
+.seglab-viewer .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .seglab-viewer .pixel { border-collapse: collapse; table-layout: fixed; width: 100%; }
 .seglab-viewer .pixel th, .seglab-viewer .pixel td { padding: 0 .8rem 0 0; border: 0; height: 1.5rem; text-align: left;
   background: none; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
