@@ -43,8 +43,14 @@ def compare_models(
         models: name in the results → model or checkpoint, where the name is not one for `load_model`.
 
     Raises:
-        ValueError: the data set is not on this machine, or not the one of the results; a model cannot be loaded.
+        ValueError: an argument of another kind; the data set is not on this machine, or not the one of the results; a
+            model cannot be loaded.
     """
+    expected = {"results": (results, Results | str | Path, "results of evaluate, or the path of a store"),
+                "models": (models or {}, Mapping, "{name in the results: model or checkpoint}")}  # fmt: skip
+    for argument, (value, kind, example) in expected.items():
+        if not isinstance(value, kind):
+            raise ValueError(f"{argument}: found an object of type {type(value).__name__}; expected {example}")
     results = results if isinstance(results, Results) else Results.open(results)
     if dataset is None:
         name, _, split = results.data.rpartition(" ")

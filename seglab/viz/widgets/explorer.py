@@ -229,7 +229,7 @@ class Explorer(widgets.VBox):
 
     def _note(self, joint: Joint, photo: bool) -> str:
         predictions = joint.predictions
-        sentences = joint.sentences()
+        sentences = joint.sentences(target=not photo)
         if photo:
             known = f"{len(joint.data)} classes: {', '.join(joint.data.names)}."
             sentences = [

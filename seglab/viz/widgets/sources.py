@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -95,6 +96,6 @@ def _by_label(sources: list[tuple[str, Source[T]]], kind: str, example: str) -> 
         raise ValueError(f"{kind}: found no entry; expected at least one, as {example}")
     labelled: dict[str, Source[T]] = {}
     for label, source in sources:
-        count = sum(known == label or known.startswith(f"{label} (") for known in labelled)
-        labelled[f"{label} ({count + 1})" if count else label] = source
+        numbered = (f"{label} ({number})" for number in count(2))
+        labelled[next(name for name in chain([label], numbered) if name not in labelled)] = source
     return labelled

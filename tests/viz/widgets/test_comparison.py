@@ -98,6 +98,12 @@ def test_models_and_data_behind_the_names(tmp_path, scenes):
         compare_models(path)
     with pytest.raises(ValueError, match="unknown model in these results 'c'"):
         compare_models(path, models=ours | {"c": MODELS[0]})
+    with pytest.raises(
+        ValueError, match=r"models: found an object of type list; expected \{name in the results: model"
+    ):
+        compare_models(path, models=list(ours.values()))
+    with pytest.raises(ValueError, match="results: found an object of type int; expected results of evaluate"):
+        compare_models(3)
     with pytest.raises(ValueError, match="has no image"):
         compare_models(Results.open(path), load_dataset("toytown", "val"), ours)
 

@@ -56,6 +56,8 @@ def test_without_a_class_in_common():
     assert (joint.evaluated, joint.foreign) == (LEAVES.names, ("street",))
     (sentence,) = joint.sentences()
     assert sentence.startswith("street has no class in common with leaves (background, leaf): ")
+    assert "IoU" in sentence
+    assert "IoU" not in " ".join(join({"leaf": leaf, "street": street}, LEAVES).sentences(target=False))
     sample = Sample(leaf.image, torch.tensor([[0, 0, 1]], dtype=torch.uint8), "a", "a")
     title, table = views.class_table(sample, joint)
     assert title == "IoU on this image"
