@@ -26,6 +26,18 @@ def test_boundary_iou_agrees_with_erosion():
         assert boundary_iou_per_class(counts)[1] == pytest.approx(reference_boundary_iou(a, b, reach))
 
 
+def test_the_border_of_the_image_and_void_are_boundaries_of_each_class():
+    """In 100 × 100 pixels they reach 3 pixels far. Void is a region that does not count."""
+    target = np.zeros((100, 100), np.uint8)
+    assert boundary_counts(target, target, 2).tolist() == [[100**2 - 94**2] * 3, [0] * 3]
+    target[:, 50:] = 255
+    frame = 100 * 50 - 94 * 44
+    for kind in (np.uint8, np.int32, np.int64):
+        assert boundary_counts(target.astype(kind), target.astype(kind), 2).tolist() == [[frame] * 3, [0] * 3]
+    with pytest.raises(ValueError, match="the prediction has label 70000"):
+        boundary_counts(np.where(target == 0, 70_000, 0), target, 2)
+
+
 def test_boundary_iou_is_low_where_iou_is_high():
     """A large square with ragged edges: high IoU, low boundary IoU; void pixels are ignored; an absent class is NaN."""
     target = np.zeros((200, 200), np.uint8)
