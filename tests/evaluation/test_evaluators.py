@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from seglab import CLASS_SETS, Results, load_dataset, load_model
 from seglab.data.translation import translate
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION, Predictions
-from seglab.evaluation.store import read
+from seglab.evaluation.reading import read
 from seglab.inference import fast
 from seglab.inference.fast import FastModel
 from seglab.metrics.boundary import boundary_counts

@@ -23,7 +23,8 @@ from torch import nn
 from seglab import Results, load_dataset, load_model
 from seglab.evaluation import evaluators, loop
 from seglab.evaluation.evaluators import Predictions
-from seglab.evaluation.store import read, shards
+from seglab.evaluation.files import shards
+from seglab.evaluation.reading import read
 from seglab.models.adapters import wrap
 from seglab.models.checkpoints import save_model
 from seglab.models.unet import UNet

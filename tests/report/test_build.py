@@ -7,7 +7,7 @@ import pytest
 from helpers.reports import TWO_MODELS, tables
 
 from seglab.data.loading import DataSelection
-from seglab.evaluation.store import read
+from seglab.evaluation.reading import read
 from seglab.report import build, check
 from seglab.report.plan import Plan
 
