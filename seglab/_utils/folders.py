@@ -5,6 +5,7 @@ mark belongs to somebody else; only `--force` writes there. While a command writ
 the operating system releases even when the process is killed; a second command is refused at once.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def claim(
         raise ValueError(f"{folder} cannot be written to ({error.strerror or error}); choose another folder") from None
     try:
         for path in folder.glob(f"{PART}*.part"):  # left by a process that was killed
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield folder
     finally:
         lock.release()

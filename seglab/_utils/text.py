@@ -21,6 +21,13 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
+def echo(text: str) -> None:
+    """Print `printable` text, in a command."""
+    import typer
+
+    typer.echo(printable(text))
+
+
 def csv_text(table: "pd.DataFrame", digits: int = 6) -> str:
     """A table as CSV: equal values give equal text on every system.
 
