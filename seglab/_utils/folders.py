@@ -1,6 +1,6 @@
 """One rule for commands that write into a folder: files that seglab did not make are left alone.
 
-A folder that a command writes to has a mark: an empty file `.seglab-KIND`. A folder with other files and without the
+A folder that a command writes to has a mark: an empty file `.seglab-COMMAND`. A folder with other files and without the
 mark belongs to somebody else; only `--force` writes there. While a command writes, it holds a lock on the mark, which
 the operating system releases even when the process is killed; a second command is refused at once.
 """
@@ -19,28 +19,28 @@ SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file managers 
 
 @contextmanager
 def claim(
-    folder: str | Path, kind: str, force: bool = False, made_before: Callable[[Path], bool] = lambda _: False
+    folder: str | Path, command: str, force: bool = False, made_before: Callable[[Path], bool] = lambda _: False
 ) -> Iterator[Path]:
     """Make a folder one's own while a command writes into it; gives the folder, which exists then.
 
     Call this before anything that takes long, so that a folder that cannot be used is reported at once.
 
     Args:
-        kind: what the folder holds, a word such as "report", "training" or "predictions".
-        force: also write into a folder with files that are not of this kind. Writing still replaces only files of the
-            names that the command writes, and a folder in use stays refused.
+        command: which command writes there: "report", "train", "predict", "evaluate".
+        force: also write into a folder with files that this command did not write. Writing still replaces only files
+            of the names that the command writes, and a folder in use stays refused.
         made_before: whether a folder without a mark is one that an earlier version made; it is marked then.
 
     Raises:
         ValueError: the folder holds other files, is in use by another process, or cannot be written to.
     """
     folder = Path(folder)
-    mark = folder / f"{PART}{kind}"
+    mark = folder / f"{PART}{command}"
     try:
         foreign = _others(folder) if folder.is_dir() and not mark.is_file() and not force else []
         if foreign and not made_before(folder):
             raise ValueError(
-                f"{folder} holds files that are not of a {kind} of seglab, such as {foreign[0]!r}; choose another"
+                f"{folder} holds files that `seglab {command}` did not write, such as {foreign[0]!r}; choose another"
                 " folder, or give --force, which replaces files of the names that are written"
             )
         folder.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def evaluate(
     from seglab.evaluation import evaluators, loop
 
     first = os.environ.get("RANK", "0") == "0"  # of several processes, only the first one prints and writes tables
-    with plain_errors(), claim(csv, "tables", force, _holds_tables) if csv and first else nullcontext():
+    with plain_errors(), claim(csv, "evaluate", force, _holds_tables) if csv and first else nullcontext():
         folder = str(root) if root else None
         of_data = classes if data_classes(data, bool(predictions)) else None
         dataset = DataSelection(data, split, images, folder, of_data).load()

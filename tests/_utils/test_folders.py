@@ -45,7 +45,7 @@ def test_a_new_or_empty_folder_gets_a_mark(tmp_path):
 
 def test_files_of_somebody_else(tmp_path):
     (tmp_path / "thesis.tex").write_text("months of work")
-    said = r"not of a report of seglab, such as 'thesis\.tex'; choose .* or give --force"
+    said = r"that `seglab report` did not write, such as 'thesis\.tex'; choose .* or give --force"
     with pytest.raises(ValueError, match=said), claim(tmp_path, "report"):
         raise AssertionError("entered")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
@@ -54,7 +54,7 @@ def test_files_of_somebody_else(tmp_path):
     assert (tmp_path / "thesis.tex").read_text() == "months of work"
     with claim(tmp_path, "report"):  # it has the mark now
         pass
-    with pytest.raises(ValueError, match="not of a training of seglab"), claim(tmp_path, "training"):
+    with pytest.raises(ValueError, match="`seglab train` did not write"), claim(tmp_path, "train"):
         pass
 
 

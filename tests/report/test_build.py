@@ -68,7 +68,7 @@ def test_files_of_somebody_else_are_left_alone(tmp_path):
     (tmp_path / "tables" / "mine.tex").write_text("months of work")
     (tmp_path / "index.html").write_text("my page")
     with pytest.raises(
-        ValueError, match=r"not of a report of seglab, such as 'index\.html'; choose another folder, or"
+        ValueError, match=r"that `seglab report` did not write, such as 'index\.html'; choose another folder, or"
     ):
         build.write(TWO_MODELS, tmp_path, progress=False)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["index.html", "mine.tex", "tables"]
