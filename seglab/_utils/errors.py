@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from seglab._utils.text import printable
+
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for an unknown name: `unknown data set 'camvit'; did you mean 'camvid'? Known: camvid, voc`."""
@@ -30,5 +32,5 @@ def plain_errors() -> Iterator[None]:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
         raise
     except (ValueError, OSError) as error:
-        typer.echo(f"{typer.style('✗', fg='red')} {error}", err=True)
+        typer.echo(f"{typer.style('✗', fg='red')} {printable(str(error))}", err=True)
         raise typer.Exit(1) from None

@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,40 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileHashes:
+    """SHA-256 of files, and whether a file has changed since; a file is only read again where its times or size differ.
+
+    Several threads may check files at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def add(self, path: Path) -> str:
+        """The hash of a file's bytes, which `check` compares with."""
+        state = _state(path)  # before the bytes are read: a change during reading is noticed later
+        self._known[path] = state, sha256_file(path)
+        return self._known[path][1]
+
+    def check(self, paths: Iterable[Path]) -> None:
+        """Raise a ValueError if one of these files has other bytes than when it was added; others are not checked."""
+        for path in self._known.keys() & set(paths):
+            state, digest = self._known[path]
+            if (now := _state(path)) != state:
+                if sha256_file(path) != digest:
+                    raise ValueError(
+                        f"{path} has changed since this command started, so that its pixels belong to other data than"
+                        " those that were identified; restore the file, or start again"
+                    )
+                self._known[path] = now, digest
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What differs after a file was written, renamed or replaced; an OSError if it is missing."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def sha256_state(state: Mapping[str, "Tensor"]) -> str:

@@ -3,13 +3,20 @@
 Both have the same layout: `notebooks/`, `data/results/`, `data/zoo/`, `constraints.txt`.
 """
 
+import hashlib
 import re
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+from unicodedata import normalize
+
+PART = ".seglab-"  # first letters of an unfinished file's name
+LONGEST = 180  # bytes of a name that becomes a part of a file's name; most file systems allow 255 in all
 
 
 def project_root() -> Path | None:
@@ -37,12 +44,39 @@ def slug(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._" else "-" for c in text).strip("-.") or "data"
 
 
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name → a name for its file: the `slug`, with a hash of the name where two names would share one file.
+
+    Many file systems ignore case and composition of letters. A slug that is too long for a file is shortened.
+    """
+    slugs = {name: slug(name) for name in names}
+    alike = Counter(map(_folded, slugs.values()))
+    return {name: text if alike[_folded(text)] == 1 and len(text.encode()) <= LONGEST else _with_hash(text, name)
+            for name, text in slugs.items()}  # fmt: skip
+
+
+def _folded(text: str) -> str:
+    return normalize("NFC", text).casefold()
+
+
+def _with_hash(text: str, name: str) -> str:
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:12]
+    return f"{text.encode()[:LONGEST].decode(errors='ignore')}-{digest}"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to, renamed to `path` at the end: a killed process leaves the old or the new file."""
-    unfinished = path.with_name(path.name + ".part")
-    yield unfinished
-    unfinished.replace(path)
+    """A temporary path to write to, renamed to `path` at the end: a killed process leaves the old or the new file.
+
+    The temporary name is unique, so that two processes can write the same file; after an error it is removed. What a
+    killed process leaves is removed by `folders.claim`.
+    """
+    unfinished = path.with_name(f"{PART}{token_hex(8)}.part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 # Personal paths. URLs (https://…/tmp/…) are left alone; a path may follow the code of a terminal colour.

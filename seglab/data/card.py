@@ -145,7 +145,8 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, AttributeError, LookupError, TypeError) as error:
+        # The last three come from the constructors of values such as `!!timestamp 99` and `!!bool maybe`.
         found = " ".join(str(error).split())
         raise ValueError(f"{path}: cannot be read as YAML ({found}); correct it there") from None
 

@@ -4,6 +4,7 @@ A label map is an array of class indices, and a `ClassSet` maps index → name �
 inside seglab: a pixel without a label, which no metric counts.
 """
 
+import operator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -37,7 +38,8 @@ class ClassSet:
         hatches: K stripe patterns (see `palette.hatch`); empty where colours suffice.
 
     Raises:
-        ValueError: a name occurs twice, the numbers of names and colours differ, or K is not 1–254.
+        ValueError: a name occurs twice or is no text, the numbers of names and colours differ, K is not 1–254, a colour
+            is not three whole numbers 0–255, or `background` or `things` are not of the set.
     """
 
     name: str
@@ -50,12 +52,33 @@ class ClassSet:
     ignore_index: int = IGNORE_INDEX
 
     def __post_init__(self) -> None:
+        if wrong := [name for name in (self.name, *self.names) if not isinstance(name, str)]:
+            raise ValueError(f"class set {self.name!r} has the name {wrong[0]!r}; expected a text")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"class set {self.name!r} names a class twice")
         if not 1 <= len(self.names) <= 254:
             raise ValueError(f"class set {self.name!r} has {len(self.names)} classes; 1 to 254 fit a uint8 label map")
         if len(self.colors) != len(self.names):
             raise ValueError(f"class set {self.name!r}: {len(self.names)} names but {len(self.colors)} colours")
+        # Plain integers: colours are written into JSON and into the style attributes of a page.
+        object.__setattr__(self, "colors", tuple(map(self._color, self.colors)))
+        object.__setattr__(self, "void_color", self._color(self.void_color))
+        if self.background is not None and self.background not in range(len(self)):
+            raise ValueError(f"class set {self.name!r} has background {self.background!r}; expected 0…{len(self) - 1}")
+        if foreign := set(self.things) - set(self.names):
+            raise ValueError(f"class set {self.name!r} has no class {foreign.pop()!r}, which things= lists")
+
+    def _color(self, color: Any) -> Color:
+        """A colour as three plain integers."""
+        try:
+            red, green, blue = map(operator.index, color)
+        except (TypeError, ValueError):
+            red = green = blue = -1
+        if not all(0 <= value <= 255 for value in (red, green, blue)):
+            raise ValueError(
+                f"class set {self.name!r} has colour {color!r}; expected red, green and blue from 0 to 255"
+            )
+        return red, green, blue
 
     def __len__(self) -> int:
         return len(self.names)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from seglab._utils.hashing import sha256_file
+from seglab._utils.hashing import FileHashes
 from seglab.data.classes import IGNORE_INDEX, ClassSet
 from seglab.data.labels import about_0_255
 
@@ -112,12 +112,14 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
         if not self.description and len(self.classes) > 1 and pixels.nonzero().flatten().tolist() == [0, IGNORE_INDEX]:
             raise ValueError(f"all masks of {self.name!r} hold nothing but 0 and 255: {about_0_255(self.classes)}")
 
-    def fingerprint(self, progress: bool = False) -> str:
+    def fingerprint(self, progress: bool = False, hashes: FileHashes | None = None) -> str:
         """SHA-256 of the content of this split, the same on every machine; it differs if a byte differs.
 
         It is the hash of the listing that `sha256sum` prints for all files, sorted by their POSIX paths below the
         data set's folder, after the description. For drawn scenes, which have no files, the arrays are hashed instead.
+        `hashes` keeps the hashes of the files, so that a later change is noticed.
         """
+        hashes = hashes or FileHashes()
         total = hashlib.sha256(self.description.encode())
         if self.root is None:
             for i in tqdm(range(len(self)), desc=f"hashing {self.name}", unit="image", disable=not progress):
@@ -128,5 +130,5 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
             return total.hexdigest()
         paths = {path.relative_to(self.root).as_posix(): path for record in self.records for path in record.files}
         for name in tqdm(sorted(paths), desc=f"hashing {self.name}", unit="file", disable=not progress):
-            total.update(f"{sha256_file(paths[name])}  {name}\n".encode())
+            total.update(f"{hashes.add(paths[name])}  {name}\n".encode())
         return total.hexdigest()

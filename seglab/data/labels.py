@@ -4,6 +4,7 @@ Masks keep the numbers that the file holds: a palette PNG is read as indices, ne
 """
 
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -142,15 +143,32 @@ def check_mask(mask: Tensor, classes: ClassSet, path: str | Path) -> None:
     check_labels(torch.arange(256), classes, path, pixels=pixels)
 
 
-def relabel(mask: Tensor, labels: Mapping[int, int], path: str | Path) -> Tensor:
+def check_translation(labels: Mapping[int, int], classes: ClassSet) -> None:
+    """Raise a ValueError unless `labels` translates raw labels, 0–255, to class indices or 255.
+
+    A pixel of an index without a class would be counted nowhere: it is neither a class nor void.
+    """
+    for raw, target in labels.items():
+        if not isinstance(raw, Integral) or not 0 <= raw <= 255:
+            raise ValueError(f"labels= has the raw label {raw!r}; expected whole numbers from 0 to 255")
+        if not isinstance(target, Integral) or target not in (*range(len(classes)), IGNORE_INDEX):
+            raise ValueError(
+                f"labels= translates {raw} to {target!r}, which is no class of {classes.name!r}; expected an index from"
+                f" 0 to {len(classes) - 1}, or {IGNORE_INDEX} for void"
+            )
+
+
+def relabel(mask: Tensor, labels: Mapping[int, int], path: str | Path, classes: ClassSet) -> Tensor:
     """Translate raw labels to class indices, uint8 (H,W) → uint8 (H,W).
 
     Args:
-        labels: raw label → class index or 255, for every raw label that may occur.
+        labels: raw label → index in `classes` or 255, for every raw label that may occur.
 
     Raises:
-        ValueError: the mask holds labels that `labels` does not list; the message gives their pixel counts.
+        ValueError: the mask holds labels that `labels` does not list; the message gives their pixel counts. Or `labels`
+            leads to no class, see `check_translation`.
     """
+    check_translation(labels, classes)
     pixels = enumerate(mask.flatten().bincount(minlength=256).tolist())
     missing = {label: n for label, n in pixels if n and label not in labels}
     if missing:

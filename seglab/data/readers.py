@@ -21,7 +21,7 @@ from seglab._utils.errors import unknown
 from seglab.data.classes import CITYSCAPES_IDS, CLASS_SETS, IGNORE_INDEX, ClassSet
 from seglab.data.dataset import Arrays, Record
 from seglab.data.images import IMAGE_SUFFIXES, read_image
-from seglab.data.labels import check_mask, check_pair, read_mask, relabel
+from seglab.data.labels import check_mask, check_pair, check_translation, read_mask, relabel
 from seglab.data.toytown import scene as toytown
 
 # SegNet's label maps of CamVid: the eleven classes, then one label for all unlabelled pixels.
@@ -44,7 +44,7 @@ def read_pair(
     pixels, target = read_image(image, upright), read_mask(mask, classes)
     check_pair(pixels, target, image)
     if labels is not None:
-        return pixels, relabel(target, labels, mask), None
+        return pixels, relabel(target, labels, mask, classes), None
     check_mask(target, classes, mask)
     return pixels, target, None
 
@@ -169,6 +169,7 @@ def images_and_masks(
     folder: Path, split: str | None, classes: ClassSet, labels: Mapping[int, int] | None = None
 ) -> list[Record]:
     """Your own data: `images/` and `masks/`, or `images/SPLIT/` and `masks/SPLIT/`, paired by file name."""
+    check_translation(labels or {}, classes)
     images, masks = (_by_stem(folder / kind / (split or "")) for kind in ("images", "masks"))
     alone = [path for stem, path in (images | masks).items() if (stem in images) != (stem in masks)]
     if alone:

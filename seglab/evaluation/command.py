@@ -1,12 +1,15 @@
 """The command `seglab evaluate`, and the options that it shares with `seglab report`."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option, echo
+from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.folders import claim
+from seglab._utils.text import echo, write_csv
 
 if TYPE_CHECKING:
     from seglab.evaluation.evaluators import Predictions
@@ -17,6 +20,7 @@ Root = Annotated[Path | None, Option(help="Folder of the data; for --data folder
 Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions, if they have another.")]
 Tile = Annotated[tuple[int, int] | None, Option(help="Predict overlapping tiles of this height and width.")]
 Overlap = Annotated[int | None, Option(help="Smallest overlap of the tiles in pixels; by default at most 64.")]
+TABLES = ("summary", "iou", "pairs", "timings", "images")  # which the command writes
 OWN = "or a folder of your own data or its dataset.yaml"
 
 
@@ -38,6 +42,7 @@ def evaluate(
     images: Annotated[int | None, Option(help="Only the first so many images.")] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
     csv: Annotated[Path | None, Option(help="Folder to write the tables to, as CSV.")] = None,
+    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
 ) -> None:
     """Evaluate models on a data set; NAME is a model's name in the tables.
 
@@ -47,7 +52,8 @@ def evaluate(
     from seglab.data.loading import DataSelection
     from seglab.evaluation import evaluators, loop
 
-    with plain_errors():
+    first = os.environ.get("RANK", "0") == "0"  # of several processes, only the first one prints and writes tables
+    with plain_errors(), claim(csv, "evaluate", force, _holds_tables) if csv and first else nullcontext():
         folder = str(root) if root else None
         of_data = classes if data_classes(data, bool(predictions)) else None
         dataset = DataSelection(data, split, images, folder, of_data).load()
@@ -56,7 +62,7 @@ def evaluate(
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
         results = loop.evaluate(named, dataset, store, size=size, precision=precision, batch=batch, boundary=boundary,
                                 calibration=calibration, tile=tile, overlap=overlap, device=device)  # fmt: skip
-        if os.environ.get("RANK", "0") == "0":  # only the first of several processes prints
+        if first:
             _print_tables(results, csv)
 
 
@@ -82,9 +88,13 @@ def _print_tables(results: "Results", csv: Path | None) -> None:
         echo(table.round(3).to_string() + "\n")
     echo(results.convention())
     if csv:
-        csv.mkdir(parents=True, exist_ok=True)
         # Times differ from run to run; the other files depend on the counts alone and stay equal, byte for byte.
         tables |= {"timings": tables["summary"][["ms"]], "images": results.per_image()}
         tables["summary"] = tables["summary"].drop(columns="ms")
         for name, table in tables.items():
-            table.to_csv(csv / f"{name}.csv", float_format="%.6f", lineterminator="\n")
+            write_csv(table, csv / f"{name}.csv")
+
+
+def _holds_tables(folder: Path) -> bool:
+    """Whether a folder holds nothing but tables of this command."""
+    return {path.name for path in folder.iterdir()} <= {f"{name}.csv" for name in TABLES}

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from seglab._utils.environment import cpu_name, device_of
-from seglab._utils.hashing import sha256_file, sha256_state
+from seglab._utils.hashing import FileHashes, sha256_state
 from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample
-from seglab.data.labels import check_mask, read_mask, relabel
+from seglab.data.labels import check_mask, check_translation, read_mask, relabel
 from seglab.data.translation import translation_table
 from seglab.evaluation.store import ImageRow
 from seglab.inference.fast import FastModel, network_size
@@ -221,9 +221,11 @@ class LabelMapEvaluator(Evaluator):
         super().__init__(name or maps.name or folder.name, classes, options, target)
         if options.size != "original":
             raise ValueError("stored predictions are scored at their own size; use size='original'")
+        check_translation(maps.labels or {}, classes)
         self.maps, self.facts = maps, {"title": self.name}
-        hashes = {sample_id: sha256_file(maps.path(sample_id)) for sample_id in ids}
-        listing = "".join(f"{digest}  {sample_id}\n" for sample_id, digest in sorted(hashes.items()))
+        self.hashes = FileHashes()
+        digests = {sample_id: self.hashes.add(maps.path(sample_id)) for sample_id in ids}
+        listing = "".join(f"{digest}  {sample_id}\n" for sample_id, digest in sorted(digests.items()))
         labels = {str(raw): index for raw, index in sorted((maps.labels or {}).items())}
         self.identity = {
             "model": "stored predictions", "weights": hashlib.sha256(listing.encode()).hexdigest(), "labels": labels,
@@ -236,8 +238,9 @@ class LabelMapEvaluator(Evaluator):
     def _mask(self, sample: Sample) -> Tensor:
         path = self.maps.path(sample.id)
         mask = read_mask(path, self.classes)
+        self.hashes.check([path])
         if self.maps.labels is not None:
-            mask = relabel(mask, self.maps.labels, path)
+            mask = relabel(mask, self.maps.labels, path, self.classes)
         check_mask(mask, self.classes, path)
         if mask.shape != sample.target.shape:
             raise ValueError(

@@ -25,7 +25,8 @@ from tqdm.auto import tqdm
 from seglab._utils.download import human
 from seglab._utils.environment import memory
 from seglab._utils.errors import differences, unknown
-from seglab._utils.hashing import code_version
+from seglab._utils.hashing import FileHashes, code_version
+from seglab._utils.text import printable
 from seglab.data.catalogue import DATASETS
 from seglab.data.classes import CLASS_SETS
 from seglab.data.dataset import Sample, SegmentationDataset
@@ -81,8 +82,8 @@ def evaluate(
         All results that the store holds on this data set. The first of several processes waits for the others.
 
     Raises:
-        ValueError: an argument, image, label or prediction that cannot be used, or another measurement of this name in
-            the store. Images finished before stay in the store.
+        ValueError: an argument, image, label or prediction that cannot be used, a file of the data that changes in the
+            meantime, or another measurement of this name in the store. Images finished before stay in the store.
     """
     _check_arguments(dataset, size, batch, tile, overlap)
     world = int(os.environ.get("WORLD_SIZE", 1))
@@ -91,7 +92,8 @@ def evaluate(
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
     options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
-    identity = _identity(dataset, options, batch, progress and rank == 0)
+    hashes = FileHashes()
+    identity = _identity(dataset, options, batch, hashes, progress and rank == 0)
     # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
     batches = [range(i, min(i + batch, len(dataset))) for i in range(0, len(dataset), batch)][rank::world]
     with TemporaryDirectory() as temporary:
@@ -99,7 +101,7 @@ def evaluate(
         with Store(path, rank, world) as opened:
             keys = [(evaluator.name, evaluator.seed, identity["data"]) for evaluator in evaluators]
             while evaluators:  # pop releases the memory of each model when it is done
-                _run(evaluators.pop(0), dataset, batches, opened, identity, progress and rank == 0)
+                _run(evaluators.pop(0), dataset, batches, opened, identity, hashes, progress and rank == 0)
             if rank == 0 and world > 1:
                 _wait(opened, keys, len(dataset))
         return Results.open(path, identity["data"])
@@ -125,7 +127,7 @@ def _check_arguments(
 
 def _run(
     evaluator: Evaluator, dataset: SegmentationDataset, batches: Sequence[range], store: Store,
-    identity: Mapping[str, Any], progress: bool,
+    identity: Mapping[str, Any], hashes: FileHashes, progress: bool,
 ) -> None:  # fmt: skip
     """Evaluate one model on the batches that are not in the store yet."""
     key = evaluator.name, evaluator.seed, identity["data"]
@@ -133,8 +135,9 @@ def _run(
     done = store.done(*key)
     todo = [indices for indices in batches if not done.issuperset(indices)]
     total, left = sum(map(len, batches)), sum(map(len, todo))
-    with tqdm(total=total, initial=total - left, desc=evaluator.name, unit="image", disable=not progress) as bar:
-        for indices, images in zip(todo, _image_counts(evaluator, dataset, todo), strict=True):
+    name = printable(evaluator.name)
+    with tqdm(total=total, initial=total - left, desc=name, unit="image", disable=not progress) as bar:
+        for indices, images in zip(todo, _image_counts(evaluator, dataset, todo, hashes), strict=True):
             for i, image in zip(indices, images, strict=True):
                 if i not in done:
                     store.add(run, i, image.row, image.counts, image.bins)
@@ -142,12 +145,15 @@ def _run(
 
 
 def _image_counts(
-    evaluator: Evaluator, dataset: SegmentationDataset, batches: Sequence[range]
+    evaluator: Evaluator, dataset: SegmentationDataset, batches: Sequence[range], hashes: FileHashes
 ) -> Iterator[list[ImageCounts]]:
     """The counts of each batch: several batches in parallel on the CPU, one after the other on a GPU."""
 
     def read(indices: range) -> list[Sample]:
-        return [dataset[i] for i in indices]
+        samples = [dataset[i] for i in indices]
+        for i in indices:  # after they were read
+            hashes.check(dataset.records[i].files)
+        return samples
 
     def count(samples: list[Sample]) -> list[ImageCounts]:
         try:
@@ -202,8 +208,10 @@ def _wait(store: Store, keys: Sequence[tuple[str, int | None, str]], images: int
         sleep(0.2)
 
 
-def _identity(dataset: SegmentationDataset, options: Options, batch: int, progress: bool) -> dict[str, Any]:
-    """Everything that decides a measurement, except for the model."""
+def _identity(
+    dataset: SegmentationDataset, options: Options, batch: int, hashes: FileHashes, progress: bool
+) -> dict[str, Any]:
+    """Everything that decides a measurement, except for the model; `hashes` keeps the hashes of the data's files."""
     spec = DATASETS.get(dataset.name.partition(":")[0])
     # The store identifies an image by its index: ids and groups in their order are part of the identity.
     listing = "".join(f"{name}\n{group}\n" for name, group in zip(dataset.ids, dataset.groups, strict=True))
@@ -211,7 +219,7 @@ def _identity(dataset: SegmentationDataset, options: Options, batch: int, progre
     own = {"target colors": [list(color) for color in dataset.classes.colors]} if dataset.description else {}
     return own | {
         "data": f"{dataset.name} {dataset.split}" if dataset.split else dataset.name,
-        "fingerprint": dataset.fingerprint(progress), "order": hashlib.sha256(listing.encode()).hexdigest(),
+        "fingerprint": dataset.fingerprint(progress, hashes), "order": hashlib.sha256(listing.encode()).hexdigest(),
         "images": len(dataset), "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
         "target classes": list(dataset.classes.names), "background": dataset.classes.background,
         "licence of data": spec.licence if spec else "", "scored at": options.size, "tiles": "none",

@@ -17,7 +17,7 @@ import pandas as pd
 from seglab._utils.errors import unknown
 from seglab.data.classes import ClassSet, known_class_set
 from seglab.data.translation import Translation, translate
-from seglab.evaluation.store import Tables
+from seglab.evaluation.reading import Tables
 from seglab.metrics import bootstrap, comparison
 from seglab.metrics.comparison import GroupedCounts, Resampled
 from seglab.metrics.confusion import Counts
@@ -34,6 +34,8 @@ class Measurements:
 
     def keep(self, chosen: "pd.Series[bool]") -> "Measurements":
         """Only the chosen rows of `tables.runs`, and the rows of the other tables that belong to them."""
+        if chosen.all():
+            return self
         runs = self.tables.runs[chosen]
         others = self.tables.images, self.tables.counts, self.tables.bins
         return replace(self, tables=Tables(runs, *(table[table["run"].isin(runs["run"])] for table in others)))

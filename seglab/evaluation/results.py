@@ -19,7 +19,7 @@ from seglab._utils.errors import unknown
 from seglab.data.classes import IGNORE_INDEX, ClassSet
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION
 from seglab.evaluation.measurements import Measurements
-from seglab.evaluation.store import read
+from seglab.evaluation.reading import read
 from seglab.metrics import comparison
 from seglab.metrics.comparison import GroupedCounts
 from seglab.metrics.measures import ratio

@@ -20,6 +20,7 @@ from seglab import __version__
 from seglab._utils.errors import unknown
 from seglab._utils.hashing import sha256_file, sha256_state
 from seglab._utils.paths import replacing
+from seglab._utils.text import write_csv
 from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
 from seglab.data.labels import read_mask, write_mask
 from seglab.inference.prediction import predict, predictions
@@ -80,8 +81,7 @@ def segment(
         WRITERS[format](annotation_file(out, format, "predicted"), maps, model.classes)
     names = [os.fsencode(path.name).decode(errors="replace") for path in tables]
     table = pd.concat(tables.values(), keys=names, names=["image"])
-    with replacing(out / "table.csv") as file:
-        table.to_csv(file, float_format="%.4f", lineterminator="\n")
+    write_csv(table, out / "table.csv", digits=4)
     return table, problems
 
 

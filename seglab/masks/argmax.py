@@ -20,7 +20,7 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
 
     Args:
         scores: float, of torch, NumPy or TensorFlow: (B, K, H, W), (B, H, W, K), (K, H, W) or (H, W, K) for
-            2 ≤ K ≤ 254 classes. Half precision is interpolated in float32.
+            2 ≤ K ≤ 254 classes. Half precision is interpolated in float32, float64 in float64.
         channel_dim: dimension of the K classes: 1 for (B, K, H, W), 0 for (K, H, W), -1 for channels last.
         size: (H, W) of the mask; by default the size of the scores.
 
@@ -53,8 +53,9 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
         raise ValueError("scores contain NaN or infinite values, so their argmax is undefined; check model and input")
     if size is None or tuple(size) == tuple(t.shape[-2:]):
         return like(t.argmax(-3).to(torch.uint8), scores)
-    batch = t.detach().float().reshape(-1, *t.shape[-3:])
-    if t.device.type == "cpu":
+    double = t.dtype == torch.float64  # whose range and digits float32 lacks
+    batch = t.detach().to(torch.float64 if double else torch.float32).reshape(-1, *t.shape[-3:])
+    if t.device.type == "cpu" and not double:
         mask = torch.from_numpy(np.stack([_argmax_at(s.numpy(), size) for s in batch]))
     else:  # on an accelerator, interpolating all scores is faster than selecting those that matter
         mask = F.interpolate(batch, size, mode="bilinear").argmax(1).to(torch.uint8)

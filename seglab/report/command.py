@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option, echo
+from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.text import echo
 from seglab.evaluation.command import OWN, Classes, LabelMaps, Overlap, Root, Tile, data_classes
 
 
@@ -25,6 +26,7 @@ def report(
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
+    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
     check: Annotated[Path | None, Option(metavar="DIR", help="Evaluate this report again and compare.")] = None,
 ) -> None:
     """Compare models, and write a page that can be reproduced. After an interruption, the same command continues.
@@ -42,7 +44,7 @@ def report(
                 echo(line)
             if differences:
                 raise ValueError(f"{len(differences)} values in {check} differ on this machine")
-            echo(f"every value in {check} is the same on this machine")
+            echo(f"every value in {check} and in its page is the same on this machine")
             return
         if plan:
             chosen = read_plan(plan)
@@ -59,5 +61,5 @@ def report(
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
-        page = build.write(replace(chosen, title=title) if title else chosen, out)
+        page = build.write(replace(chosen, title=title) if title else chosen, out, force=force)
         echo(f"the report is in {page}")

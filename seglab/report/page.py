@@ -59,8 +59,8 @@ class Scene:
         return bundle | {SCENE: {"data": self.viewer.data, "state": self.viewer.state}}, metadata
 
 
-def render(template: Path, out: Path, title: str, progress: bool = True) -> Path:
-    """Execute a notebook's report cells on the report in a folder, and write its page: `OUT/index.html`."""
+def render(template: Path, report: Path, page: Path, title: str, progress: bool = True) -> None:
+    """Execute a notebook's report cells on the report in a folder, and write them as one HTML file, `page`."""
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -70,14 +70,12 @@ def render(template: Path, out: Path, title: str, progress: bool = True) -> Path
         nb.cells = [cell for cell in nb.cells if {REPORT, "parameters"} & set(tags(cell))]
         nbformat.write(nb, selected)
         papermill.execute_notebook(
-            str(selected), str(executed), {"REPORT": str(out.resolve())}, kernel_name="python3",
+            str(selected), str(executed), {"REPORT": str(report.resolve())}, kernel_name="python3",
             cwd=str(template.parent), extra_arguments=QUIET,
             progress_bar={"desc": "page", "unit": "cell"} if progress else False,
         )  # fmt: skip
         nb = nbformat.read(executed, as_version=4)
-    path = out / "index.html"
-    path.write_text(to_html(nb, title), encoding="utf-8")
-    return path
+    page.write_text(to_html(nb, title), encoding="utf-8", errors="backslashreplace")
 
 
 def to_html(nb: NotebookNode, title: str) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from seglab._utils.errors import unknown
+from seglab.data.card import read_yaml
+from seglab.data.card_values import kind
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loading import DataSelection, is_path, title_of
 from seglab.evaluation.command import name_and_value
@@ -15,6 +16,10 @@ from seglab.evaluation.loop import Evaluable
 from seglab.models.registry import MODELS
 from seglab.models.spec import ZOO
 from seglab.models.weights.cards import is_available
+
+# The types of fields that are one value → how an error message describes them.
+SIMPLE = {str: "a text", str | None: "a text", bool: "true or false", int: "a whole number",
+          int | None: "a whole number"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,12 @@ def limited(plan: Plan, images: int) -> Plan:
 def read_plan(path: Path) -> Plan:
     """A plan from YAML: the fields of `Plan`; models as a list or as NAME: MODEL, data as a list of names or fields.
 
-    Raises ValueError for a missing file, for other text than YAML and for unknown fields.
+    Raises ValueError for a missing file, for other text than YAML, for unknown fields and for values of another type.
     """
-    import yaml
-
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} cannot be read as a plan: {error}") from None
+        values = read_yaml(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} cannot be read as a plan: no such file") from None
     if not isinstance(values, dict):
         raise ValueError(f"{path} holds {type(values).__name__}; expected fields as `models:` and `data:`")
     return plan_from(values, str(path))
@@ -79,37 +82,69 @@ def read_plan(path: Path) -> Plan:
 def plan_from(values: Mapping[str, Any], source: str = "the plan") -> Plan:
     """A plan from plain values, see `read_plan`; `source` names their origin in error messages."""
     _check_fields(values, Plan, source)
-    models, folders = (_by_name(values.get(key) or {}) for key in ("models", "predictions"))
+    models, folders = (_by_name(values.get(key) or {}, f"{key} in {source}") for key in ("models", "predictions"))
     data = values.get("data") or ["toytown"]
     selections = [{"name": each} if isinstance(each, str) else each
-                  for each in ([data] if isinstance(data, str | Mapping) else data)]  # fmt: skip
+                  for each in (data if isinstance(data, list | tuple) else [data])]  # fmt: skip
     for selection in selections:
         _check_fields(selection, DataSelection, f"a data set in {source}")
+        if "name" not in selection:
+            raise ValueError(f"a data set in {source} has no name; write it as {{name: toytown, split: test}}")
     if not models and not folders:
         raise ValueError(f"{source} names no model; give at least one, as models: [unet_mini:toytown]")
     selections = [{**s, "name": _absolute(s["name"], is_path(s["name"]))} for s in selections]
     return Plan(**{
         **values, "data": tuple(DataSelection(**selection) for selection in selections),
-        "models": {name: tuple(_absolute(s, Path(s).is_file()) for s in ([seeds] if isinstance(seeds, str) else seeds))
-                   for name, seeds in models.items()},
-        "predictions": {name: _absolute(folder, True) for name, folder in folders.items()},
+        "models": {name: tuple(_absolute(s) for s in _seeds(name, seeds, source)) for name, seeds in models.items()},
+        "predictions": {name: _absolute(_text(folder, f"predictions of {name!r}", source), True)
+                        for name, folder in folders.items()},
     })  # fmt: skip
 
 
-def _absolute(name: str, is_file: bool) -> str:
+def _absolute(name: str, is_file: bool | None = None) -> str:
     """A path from the root, since the page is made in another folder; the name of a model or data set unchanged."""
-    return str(Path(name).expanduser().resolve()) if is_file else name
+    try:
+        return str(Path(name).expanduser().resolve()) if is_file or (is_file is None and Path(name).is_file()) else name
+    except (OSError, RuntimeError, ValueError) as error:  # too long, ~USER without a home, a character that is zero
+        raise ValueError(f"{name[:80]!r} cannot be a path: {error}") from None
 
 
-def _check_fields(values: Mapping[str, Any], kind: type, source: str) -> None:
-    known = [field.name for field in dataclass_fields(kind)]
-    if wrong := next((key for key in values if key not in known), None):
-        raise unknown(f"field of {source}", wrong, known)
+def _seeds(name: str, seeds: Any, source: str) -> list[str]:
+    """The models of one name, one for each training seed."""
+    listed = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
+    if not listed:
+        raise ValueError(f"models in {source}: {name!r} names no model")
+    return [_text(seed, f"models: {name!r}", source) for seed in listed]
 
 
-def _by_name(values: Any) -> dict[str, Any]:
+def _text(value: Any, key: str, source: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{key} in {source} has {kind(value)}; expected a text")
+    return value
+
+
+def _check_fields(values: Any, of: type, source: str) -> None:
+    """Raise a ValueError unless these are fields of a class, with values of the types that it states."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{source} has {kind(values)}; expected a name, or fields as {{name: toytown, split: test}}")
+    known = get_type_hints(of)
+    if wrong := [key for key in values if key not in known]:
+        raise unknown(f"field of {source}", wrong[0], known)
+    for key, value in values.items():
+        types = known[key]
+        if types in SIMPLE and (not isinstance(value, types) or (isinstance(value, bool) and types is not bool)):
+            raise ValueError(f"{key} in {source} has {kind(value)}; expected {SIMPLE[types]}")
+        if type(value) is int and value < 1:
+            raise ValueError(f"{key} in {source} is {value}; expected at least 1")
+
+
+def _by_name(values: Any, source: str) -> dict[str, Any]:
     """`{NAME: VALUE}`, from the same or from a list of `VALUE` and `NAME=VALUE`; a missing name is the value itself."""
     if isinstance(values, Mapping):
-        return dict(values)
-    pairs = map(name_and_value, [values] if isinstance(values, str) else values)
-    return {name or value: value for name, value in pairs}
+        return {_text(name, "a name", source): value for name, value in values.items()}
+    listed = values if isinstance(values, list | tuple) else [values]
+    found: dict[str, Any] = {}
+    for name, value in (name_and_value(_text(each, "an entry", source)) for each in listed):
+        if found.setdefault(name or value, value) != value:
+            raise ValueError(f"{source} give {name!r} twice: {found[name]} and {value}; choose two names")
+    return found

@@ -1,6 +1,7 @@
 """Hashes: which change of the code makes another measurement, and which does not."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 import torch
 from helpers.paths import ROOT
 
-from seglab._utils.hashing import code_lines, sha256_file, sha256_state
+from seglab._utils.hashing import FileHashes, code_lines, sha256_file, sha256_state
 
 SOURCE = '''"""A module."""
 
@@ -31,6 +32,24 @@ def test_code_lines_are_those_that_run():
         '    text = """not a docstring # nor a comment"""',
         "    return side * side, text",
     ]  # fmt: skip
+
+
+def test_a_file_that_changes_is_noticed(tmp_path):
+    path, other = tmp_path / "a.png", tmp_path / "b.png"
+    path.write_bytes(b"old")
+    other.write_bytes(b"never added")
+    hashes = FileHashes()
+    assert hashes.add(path) == hashlib.sha256(b"old").hexdigest()
+    path.touch()  # other times and the same bytes
+    hashes.check([path, other])
+    stat = path.stat()
+    path.write_bytes(b"new")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the same size and time
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"a\.png has changed since this command started"):
+            hashes.check([path])
+    path.write_bytes(b"old")
+    hashes.check([path])
 
 
 @pytest.fixture(scope="module")

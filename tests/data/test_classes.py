@@ -1,11 +1,13 @@
 """Class sets."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 
-from seglab.data.classes import CLASS_SETS, ClassSet
+from seglab.data.classes import CLASS_SETS, ClassSet, class_set_fields
 from seglab.data.palette import voc_colors
 from seglab.data.translation import translate
 
@@ -55,11 +57,22 @@ def test_an_unknown_class_name_suggests_a_similar_one():
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"names": ("a", "a")}, "twice"), ({"names": ("a",)}, "1 names but 2 colours"),
-    ({"names": (), "colors": ()}, "0 classes"),
+    ({"names": (), "colors": ()}, "0 classes"), ({"names": ("a", 1)}, "has the name 1; expected a text"),
+    ({"background": 2}, r"background 2; expected 0…1"), ({"things": frozenset("c")}, "no class 'c', which things="),
+    *(({"colors": (wrong, (0, 0, 0))}, "has colour .*; expected red, green and blue") for wrong in (
+        "red", (0, 0), (0, 0, 0, 0), (0, 0, 256), (0, -1, 0), (0.5, 0, 0), (0, 0, "0"), None,
+        ("0;background:url(//example.org)", 0, 0))),
+    ({"void_color": (0, 0, "0")}, "has colour"),
 ])  # fmt: skip
 def test_impossible_class_sets_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         replace(ClassSet("x", ("a", "b"), ((0, 0, 0), (1, 1, 1))), **changes)
+
+
+def test_colours_become_plain_integers():
+    made = ClassSet("x", ("a",), (np.array([1, 2, 255], np.uint8),), void_color=[0, 0, 0])
+    assert made.colors == ((1, 2, 255),) and made.void_color == (0, 0, 0)
+    assert json.loads(json.dumps(class_set_fields(made)))["colors"] == [[1, 2, 255]]
 
 
 def test_the_table_marks_things_and_background():

@@ -116,9 +116,21 @@ def test_the_hint_about_labels_from_one_does_not_make_background_void():
 
 
 def test_relabel_translates_and_refuses_unlisted_labels():
-    assert relabel(mask_of(0, 255, 0), {0: 0, 255: 1}, "a.png").tolist() == [[0, 1, 0]]
+    assert relabel(mask_of(0, 255, 0), {0: 0, 255: 1}, "a.png", BINARY).tolist() == [[0, 1, 0]]
     with pytest.raises(ValueError, match=r"label 7 \(2 pixels\), but labels=\{raw: index, …\} lists only 0, 255; add"):
-        relabel(mask_of(0, 7, 7), {0: 0, 255: 1}, "a.png")
+        relabel(mask_of(0, 7, 7), {0: 0, 255: 1}, "a.png", BINARY)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [({0: 0, 1: 2}, "translates 1 to 2, which is no class of 'binary'; expected an index from 0 to 1, or 255"),
+     ({0: -1}, "translates 0 to -1"), ({0: 254}, "to 254"), ({0: 0.0}, "to 0.0"), ({0: "cell"}, "to 'cell'"),
+     ({256: 0}, "raw label 256"), ({-1: 0}, "raw label -1"), ({"0": 0}, "raw label '0'")],
+)  # fmt: skip
+def test_labels_that_lead_to_no_class_are_refused(labels, said):
+    """Such pixels would be counted nowhere."""
+    with pytest.raises(ValueError, match=said):
+        relabel(mask_of(0, 1), labels, "a.png", BINARY)
 
 
 def test_image_and_mask_must_have_one_size():

@@ -63,6 +63,8 @@ def test_binary_masks_saved_as_0_255(tmp_path):
     write_image(tmp_path / "masks" / "a.png", [[0, 0, 0, 255, 255, 255]] * 4)
     with pytest.raises(ValueError, match=r"a\.png: a binary mask saved as 0/255"):
         load_dataset("folder", root=tmp_path, classes=BINARY)[0]
+    with pytest.raises(ValueError, match="translates 255 to 2, which is no class of 'binary'"):  # before a mask is read
+        load_dataset("folder", root=tmp_path, classes=BINARY, labels={0: 0, 255: 2})
     translated = load_dataset("folder", root=tmp_path, classes=BINARY, labels={0: 0, 255: 1})
     assert translated[0].target[0].tolist() == [0, 0, 0, 1, 1, 1]
     many_classes = load_dataset("folder", root=tmp_path, classes="voc")

@@ -18,15 +18,41 @@ def test_tables_are_printed_and_written(trained, folder, tmp_path):
         assert words in run.stdout
     results = Results.open(tmp_path / "s.sqlite")
     assert results.names == ["lraspp_mini:toytown", "unet_mini:toytown", "again"]
-    written = {path.stem: pd.read_csv(path, index_col=0) for path in (tmp_path / "tables").iterdir()}
+    written = {path.stem: pd.read_csv(path, index_col=0) for path in (tmp_path / "tables").glob("*.csv")}
     assert set(written) == {"summary", "iou", "pairs", "timings", "images"}
     assert written["summary"]["miou"].to_dict() == results.summary()["miou"].round(6).to_dict()
     assert "ms" not in written["summary"] and list(written["timings"]) == ["ms"]
     assert len(written["images"]) == 12
 
-    before = {path: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "tables").glob("*.csv")}
     assert command(*arguments, "--csv", tmp_path / "tables", f"again={trained['lraspp_mini']}").exit_code == 0
-    assert before == {path: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
+    assert before == {path: path.read_bytes() for path in (tmp_path / "tables").glob("*.csv")}
+
+
+def test_tables_of_somebody_else_are_left_alone(folder, tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "summary.csv").write_text("an earlier version wrote this")
+    arguments = ["--predictions", folder / "masks", *of(folder), "--store", tmp_path / "s.sqlite", "--csv"]
+    run = command(*arguments, tmp_path / "tables")
+    assert run.exit_code == 0, run.output
+    assert pd.read_csv(tmp_path / "tables" / "summary.csv")["miou"].tolist() == [1]
+    (tmp_path / "mine").mkdir()
+    for name in ("summary.csv", "thesis.tex"):
+        (tmp_path / "mine" / name).write_text("mine")
+    run = command(*arguments, tmp_path / "mine")
+    assert run.exit_code == 1
+    assert "holds files that `seglab evaluate` did not write, such as 'summary.csv'; choose another" in run.output
+    assert (tmp_path / "mine" / "summary.csv").read_text() == "mine"
+    assert command(*arguments, tmp_path / "mine", "--force").exit_code == 0
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "mine"
+
+
+def test_names_cannot_steer_the_terminal(folder, tmp_path):
+    maps = f"\x1b[2Jmaps={folder / 'masks'}"
+    run = command("--predictions", maps, *of(folder), "--store", tmp_path / "s.sqlite")
+    assert run.exit_code == 0 and "\x1b[2J" not in run.output and r"\x1b[2Jmaps" in run.output
+    run = command("\x1b[2Jnowhere", *of(folder))
+    assert run.exit_code == 1 and "\x1b[2J" not in run.output
 
 
 def test_help_and_errors(folder, tmp_path, monkeypatch):

@@ -24,13 +24,14 @@ from helpers.evaluation import (
     stored,
     town,
 )
+from helpers.files import write_image
 from PIL import Image
 from torch.nn import functional as F
 
 from seglab import CLASS_SETS, Results, load_dataset, load_model
 from seglab.data.translation import translate
-from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION, Predictions
-from seglab.evaluation.store import read
+from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION, LabelMapEvaluator, Options, Predictions
+from seglab.evaluation.reading import read
 from seglab.inference import fast
 from seglab.inference.fast import FastModel
 from seglab.metrics.boundary import boundary_counts
@@ -171,6 +172,15 @@ def test_label_maps_are_evaluated_like_a_model(trained, label_maps, folder, tmp_
     np.testing.assert_array_equal(stored(Results.open(tmp_path / "s.sqlite")), stored(results, 1))
 
 
+def test_a_label_map_that_changes_is_noticed(label_maps):
+    ds = town()
+    evaluator = LabelMapEvaluator("", Predictions(label_maps, "street"), ds.ids, Options(), ds.classes)
+    assert len(evaluator([ds[0], ds[1]])) == 2
+    write_image(label_maps / f"{ds.ids[1]}.png", np.zeros((120, 160)))
+    with pytest.raises(ValueError, match=rf"{ds.ids[1]}\.png has changed since"):
+        evaluator([ds[0], ds[1]])
+
+
 def test_label_maps_with_other_values(label_maps):
     """255 is "none of these": an error, not void. `labels` translates other values."""
     for path in label_maps.iterdir():
@@ -178,6 +188,8 @@ def test_label_maps_with_other_values(label_maps):
     with pytest.raises(ValueError, match=r"labels 100 \(\d+ pixels\).*translate the mask with labels="):
         evaluate(Predictions(label_maps, "street"), town())
     labels = {i + 100: i for i in range(10)} | {110: 255}
+    with pytest.raises(ValueError, match="translates 3 to 11, which is no class of 'street'"):
+        evaluate(Predictions(label_maps, "street", labels={3: 11}), town())
     results = evaluate(Predictions(label_maps, "street", labels=labels), town())
     for path in label_maps.iterdir():
         Image.fromarray(np.array(Image.open(path)) - 100).save(path)

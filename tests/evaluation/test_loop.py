@@ -18,12 +18,14 @@ import numpy as np
 import pytest
 import torch
 from helpers.evaluation import STREET, assert_same, command, cut_off, evaluate, finished, noisy, of, stored, town
+from helpers.files import write_image
 from torch import nn
 
 from seglab import Results, load_dataset, load_model
 from seglab.evaluation import evaluators, loop
 from seglab.evaluation.evaluators import Predictions
-from seglab.evaluation.store import read, shards
+from seglab.evaluation.files import shards
+from seglab.evaluation.reading import read
 from seglab.models.adapters import wrap
 from seglab.models.checkpoints import save_model
 from seglab.models.unet import UNet
@@ -57,6 +59,29 @@ def test_module_may_keep_state_while_it_computes():
     ds = town(9)
     several, one = (stored(evaluate(wrap(Keeping(), "street"), ds, threads=n)) for n in (3, 1))
     np.testing.assert_array_equal(several, one)
+
+
+def test_data_that_change_while_they_are_evaluated(tmp_path):
+    """A mask that somebody edits is not counted under the fingerprint that was taken before."""
+    for i in range(4):
+        write_image(tmp_path / "images" / f"{i}.png", size=(16, 16))
+        write_image(tmp_path / "masks" / f"{i}.png", np.zeros((16, 16)))
+    ds = load_dataset("folder", root=tmp_path, classes="street")
+
+    class Sky(nn.Module):
+        def forward(self, x):
+            if edit and x[:, 0].std() > 0:  # not the black image whose cost is counted
+                write_image(tmp_path / "masks" / "3.png", np.ones((16, 16)))
+            return torch.eye(11)[:1, :, None, None].expand(len(x), -1, 2, 2)
+
+    edit = True
+    with pytest.raises(ValueError, match=r"3\.png has changed since"):
+        evaluate({"sky": wrap(Sky(), "street")}, ds, tmp_path / "s.sqlite", threads=1)
+    edit = False
+    write_image(tmp_path / "masks" / "3.png", np.zeros((16, 16)))
+    results = evaluate({"sky": wrap(Sky(), "street")}, ds, tmp_path / "s.sqlite", threads=1)
+    assert results.iou_table().loc["sky", "sky"] == 1
+    assert len(results.images) == 4
 
 
 @pytest.mark.parametrize("wrong", [False, True])

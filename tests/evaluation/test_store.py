@@ -1,6 +1,7 @@
 """The store: it survives killed processes, merges shards, and rejects measurements that cannot be compared."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab._utils.hashing import sha256_file
-from seglab.evaluation.store import SHARED, Store, forget, read, shards
+from seglab.evaluation.files import shards
+from seglab.evaluation.reading import read
+from seglab.evaluation.store import SHARED, Store, forget
 
 IDENTITY = {key: f"some {key}" for key in SHARED} | {"weights": "abc"}
 DATA = "toytown test"
@@ -74,6 +77,7 @@ def test_the_schema(tmp_path):
         "images": "run INTEGER 1, image INTEGER 2, id TEXT 0, grp TEXT 0, microseconds INTEGER 0",
         "counts": "run INTEGER 1, image INTEGER 2, target INTEGER 3, pred INTEGER 4, pixels INTEGER 0",
         "bins": "run INTEGER 1, image INTEGER 2, kind TEXT 3, bin INTEGER 4, a INTEGER 0, b INTEGER 0, c INTEGER 0",
+        "sums": "run INTEGER 1, image INTEGER 2, sum INTEGER 0",
     }
 
 
@@ -136,6 +140,9 @@ def test_killed_during_an_image(tmp_path, world):
     path = tmp_path / "s.sqlite"
     process = started(KILLED, path, world - 1, world)
     assert process.wait() == -signal.SIGKILL
+    (own,) = (p for p in tmp_path.iterdir() if not p.name.endswith("-journal"))
+    shutil.copy(own, tmp_path / "copy.sqlite")  # the one file, without a journal
+    assert read(tmp_path / "copy.sqlite").images["image"].to_list() == [0]
     assert read(path).images["image"].to_list() == [0]
     assert len(read(path).counts) == 3
     fill(path, [0, 1], world - 1, world)
@@ -180,7 +187,8 @@ def test_two_connections_add_the_same_image(tmp_path):
 
 TOGETHER = """
 import json, sys
-from seglab.evaluation.store import Store, read
+from seglab.evaluation.reading import read
+from seglab.evaluation.store import Store
 
 path, rank, world, run, identity = json.loads(sys.argv[1])
 print(flush=True)

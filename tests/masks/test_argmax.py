@@ -75,6 +75,15 @@ def test_half_precision_scores_are_interpolated_in_float32():
     assert torch.equal(to_mask(scores, size=(96, 128)), expected.to(torch.uint8))
 
 
+@pytest.mark.parametrize("change", [lambda s: s * 1e300, lambda s: s * 1e-300, lambda s: s + 1e9])
+def test_float64_scores_keep_their_range_and_digits(change):
+    scores = change(torch.randn(2, 11, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    expected = F.interpolate(scores, (24, 32), mode="bilinear").argmax(1).to(torch.uint8)
+    assert torch.equal(to_mask(scores, size=(24, 32)), expected)
+    assert torch.equal(to_mask(scores[0], channel_dim=0, size=(24, 32)), expected[0])
+    assert np.array_equal(to_mask(scores.movedim(1, -1).numpy(), channel_dim=-1, size=(24, 32)), expected)
+
+
 @pytest.mark.parametrize(("scores", "arguments", "message"), [
     (torch.zeros(2, 1, 4, 4), {}, r"1 channels.*sigmoid"),
     (torch.zeros(2, 300, 4, 4), {}, "300 channels.*really the one of the classes"),

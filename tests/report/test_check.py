@@ -1,5 +1,7 @@
 """Checking reports."""
 
+import json
+import re
 import shutil
 
 import pandas as pd
@@ -12,9 +14,17 @@ from seglab.report import check
 
 @pytest.mark.slow
 def test_check_lists_every_change(written, tmp_path):
-    assert check.check(written, progress=False) == []
     out = tmp_path / "copy"
     shutil.copytree(written, out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest.pop("files")
+    (out / "manifest.json").write_text(json.dumps(manifest))  # as an earlier version wrote it
+    assert check.check(out, progress=False) == []
+    shutil.copy(written / "manifest.json", out)
+    page = (out / "index.html").read_text(encoding="utf-8")
+    row = re.search(r">road</th>\s*<td[^>]*>(0\.\d{3})</td>", page)
+    (out / "index.html").write_text(page[: row.start(1)] + "0.999" + page[row.end(1) :], encoding="utf-8")
+    (out / "timings.csv").unlink()
     path = out / "tables" / "toytown-test" / "summary.csv"
     table = pd.read_csv(path, dtype=str)
     true = table.loc[0, "miou"]
@@ -30,5 +40,15 @@ def test_check_lists_every_change(written, tmp_path):
     assert "toytown test, unet: at least 5 of 589824 pixels differ" in run.output
     assert f"toytown-test/summary.csv: unet, miou: 0.999000 in the report, {true} here" in run.output
     assert "toytown-test/pairs.csv: only in this run" in run.output
+    assert "index.html: changed after the report was written" in run.output
+    assert f"index.html: toytown test, IoU of road: the page does not state {row[1]}, " in run.output
+    assert "timings.csv: missing" in run.output
     with pytest.raises(ValueError, match="holds no finished report"):
         check.check(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"plan": 3}', '{"plan": {}, "tables": []}', "[" * 100_000])
+def test_a_damaged_manifest(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+        check.check(tmp_path)

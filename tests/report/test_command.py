@@ -10,7 +10,7 @@ import time
 import pytest
 from helpers.reports import tables
 
-from seglab.evaluation.store import read
+from seglab.evaluation.reading import read
 
 
 @pytest.mark.slow

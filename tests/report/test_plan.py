@@ -1,6 +1,8 @@
 """Plans of reports."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seglab import MODELS
 from seglab.data.loading import DataSelection
@@ -27,7 +29,7 @@ def test_plan_in_yaml(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("- a\n- b", "holds list; expected fields"), ("models: [a", "cannot be read as a plan"),
+    [("- a\n- b", "holds list; expected fields"), ("models: [a", "cannot be read as YAML"),
      ("modles: [a]", "did you mean 'models'"), ("data: toytown", "names no model"),
      ("{models: [a], data: [{nmae: toytown}]}", "did you mean 'name'")],
 )  # fmt: skip
@@ -37,6 +39,56 @@ def test_invalid_plans(tmp_path, text, said):
         plan.read_plan(tmp_path / "plan.yaml")
     with pytest.raises(ValueError, match="cannot be read as a plan"):
         plan.read_plan(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [({"models": 5}, r"an entry in models in the plan has 5 \(int\); expected a text"), ({"models": [5]}, "has 5"),
+     ({"models": {"a": None}}, "models: 'a' in the plan has NoneType"), ({"models": {"a": []}}, "'a' names no model"),
+     ({"models": {1: "unet_mini"}}, "a name in models in the plan has 1"),
+     ({"models": ["a=b", "a=c"]}, "models in the plan give 'a' twice: b and c"),
+     ({"models": ["m"], "data": 5}, r"a data set in the plan has 5 \(int\)"), ({"models": ["m"], "data": [5]}, "has 5"),
+     ({"models": ["m"], "data": [{"split": "test"}]}, "has no name"),
+     ({"models": ["m"], "data": [{"name": "toytown", "images": "all"}]}, "images in a data set in the plan has 'all'"),
+     ({"models": ["m"], "data": [{"name": "toytown", "images": True}]}, "expected a whole number"),
+     ({"models": ["m"], "data": [{"name": "toytown", "images": -3}]}, "images in a data set in the plan is -3"),
+     ({"models": ["m"], "batch": "8"}, "batch in the plan has '8'"), ({"models": ["m"], "batch": 0}, "batch .* is 0"),
+     ({"models": ["m"], "title": 2024}, "title .* expected a text"), ({"models": ["m"], "boundary": "no"}, "true or"),
+     ({"models": ["m"], "predictions": {"a": 1}}, "predictions of 'a'"), ({0: 1}, "unknown field of the plan 0")],
+)  # fmt: skip
+def test_values_of_a_wrong_type(values, said):
+    with pytest.raises(ValueError, match=said):
+        plan.plan_from(values)
+
+
+TEXTS = st.sampled_from(["toytown", "m", "a=b", "~nobody-here/x", "./x", "\0", "/" + "x" * 300, "\ud800", "", "test"])
+KEYS = st.sampled_from(["models", "data", "predictions", "name", "split", "images", "root", "size", "batch", "title"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | TEXTS | st.integers(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400)
+@given(st.dictionaries(KEYS, VALUES) | st.fixed_dictionaries({"models": VALUES, "data": VALUES}))
+def test_any_values_are_a_plan_or_an_error_with_a_sentence(values):
+    try:
+        made = plan.plan_from(values)
+    except ValueError:
+        return
+    assert all(isinstance(seed, str) for seeds in made.models.values() for seed in seeds)
+    assert all(isinstance(data.name, str) and isinstance(data.images, int | None) for data in made.data)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &a [*a, *a]\nmodels: *a", "[" * 5000, "models: [a]\nmodels: [b]", "\0",
+             "models: !!python/name:os.system", "title: !!timestamp 99", "title: !!bool maybe", "title: !!int ''"],
+)  # fmt: skip
+def test_yaml_that_cannot_be_read(tmp_path, text):
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"plan\.yaml.* cannot be read as YAML"):
+        plan.read_plan(tmp_path / "plan.yaml")
 
 
 def test_default_plan_has_every_mini_in_all_weathers():

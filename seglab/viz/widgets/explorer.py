@@ -8,7 +8,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from seglab._utils.paths import slug
+from seglab._utils.paths import file_names, slug
+from seglab._utils.text import csv_text
 from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import Sample, SegmentationDataset
 from seglab.data.loading import local_datasets
@@ -257,9 +258,10 @@ class Explorer(widgets.VBox):
             self.copy.value = COPY_BUTTON.format(code=html.escape(self.code.value, quote=True))
             stem = slug(f"{selection.data}-{selection.index or 0}")
             files = [(f"{stem}-{selection.view}.png", "this view", "image/png", self.picture.value)]
+            names = file_names(self.predictions)
             for name, p in self.predictions.items():
-                files.append((f"{stem}-{slug(name)}.png", f"mask of {name}", "image/png", views.mask_png(p)))
-            csv = self._table.to_csv(lineterminator="\n").encode()
+                files.append((f"{stem}-{names[name]}.png", f"mask of {name}", "image/png", views.mask_png(p)))
+            csv = csv_text(self._table).encode(errors="backslashreplace")
             files.append((f"{stem}.csv", "the table", "text/csv", csv))
             self.links.value = "Save: " + " · ".join(views.download_link(*file) for file in files)
 
