@@ -23,7 +23,14 @@ TABLES_ONLY = {
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter."""
+    """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter.
+
+    Raises:
+        ValueError: a pipe or a device, which may have no end.
+        OSError: the file cannot be read.
+    """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"{path} is a folder, a pipe or a device; expected a file")
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 # Includes formats that some builds of Pillow cannot read, so that such files raise an error instead of being skipped.
@@ -178,7 +178,7 @@ def enough_memory(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: larger than the free memory; make the image smaller, or free memory") from error
 
 
-def _open(content: Path | bytes) -> Image.Image:
+def _open(content: Path | bytes) -> ImageFile.ImageFile:
     Image.init()
     known = [kind for kind in FORMATS if kind in Image.OPEN]  # a build of Pillow may lack some
     return Image.open(BytesIO(content) if isinstance(content, bytes) else content, formats=known)
