@@ -6,7 +6,7 @@ import io
 import os
 import tokenize
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,17 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         raise ValueError(f"{path} is a folder, a pipe or a device; expected a file")
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_known(path: str | os.PathLike[str]) -> str:
+    """`sha256_file`, computed once by a process for each state of a file: its size and the times of its changes."""
+    state = Path(path).stat()
+    return _sha256_of_state(os.fspath(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+@lru_cache
+def _sha256_of_state(path: str, *_state: int) -> str:
+    return sha256_file(path)
 
 
 def sha256_state(state: Mapping[str, "Tensor"]) -> str:
