@@ -134,7 +134,8 @@ def open_image(source: Path | bytes) -> Image.Image:
 def decode(source: Source) -> tuple[str, Image.Image]:
     """A name for error messages, and the image with all its pixels decoded; the checksums of a PNG are verified.
 
-    `image.info["raw"]` is the layout of the pixels in the file, as Pillow calls it; see `labels.stored_values`.
+    `image.info["raw"]` is the layout of the pixels in the file, as Pillow calls it, and `image.info["compression"]`
+    that of a TIFF or WebP file; `labels.stored_values` and `labels.is_lossy` use them.
     """
     name = "the image" if isinstance(source, Image.Image | bytes) else str(source)
     content = _read_bytes(Path(source)) if isinstance(source, str | Path) else source
@@ -148,6 +149,8 @@ def decode(source: Source) -> tuple[str, Image.Image]:
             image = _open(content)
         layout = image.tile[0].args if image.tile else ()
         image.info["raw"] = layout if isinstance(layout, tuple) else (layout,)
+        if image.format == "WEBP" and isinstance(content, bytes):
+            image.info["compression"] = _webp_compression(content)
         image.load()
     if image.mode == "LAB" and "LAB" not in image.info["raw"]:  # Pillow mixes up its planes
         raise ValueError(f"{name}: L*a*b* colours in separate planes; save it as RGB")
@@ -200,6 +203,17 @@ def _explained(name: str, content: Source) -> Iterator[None]:
         if isinstance(error.__cause__, MemoryError):
             raise
         raise ValueError(f"{name}: damaged or cut off ({error}); copy or download it again") from error
+
+
+def _webp_compression(content: bytes) -> str:
+    """ "VP8" (lossy) or "VP8L" (lossless) by the name of the chunk with the pixels; "" of an animation."""
+    place = 12  # after "RIFF", the size and "WEBP"
+    while place + 8 <= len(content):
+        name, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        if name in (b"VP8 ", b"VP8L"):
+            return name.decode().strip()
+        place += 8 + size + size % 2
+    return ""
 
 
 def _read_bytes(path: Path) -> bytes:

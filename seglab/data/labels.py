@@ -17,10 +17,10 @@ from torch import Tensor
 from seglab.data.classes import IGNORE_INDEX, ClassSet
 from seglab.data.images import Source, decode, enough_memory
 
-LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF", "JPEG2000"})  # some store exact values too, without saying so
-_LOSSLESS_TIFF = frozenset({
+LOSSY = frozenset({"JPEG", "MPO", "AVIF", "HEIF", "JPEG2000"})  # some store exact values too, without saying so
+_LOSSLESS = frozenset({  # compressions of TIFF and WebP
     "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "tiff_adobe_deflate", "tiff_raw_16", "packbits",
-    "tiff_deflate", "lzma", "zstd",
+    "tiff_deflate", "lzma", "zstd", "VP8L",
 })  # fmt: skip
 
 
@@ -69,13 +69,16 @@ def stored_values(image: Image.Image) -> NDArray[Any]:
 
 def is_lossy(image: Image.Image) -> bool:
     """Whether the file of a decoded image may hold other values than were saved: its compression loses some."""
-    compression = image.info.get("compression") if image.format == "TIFF" else "raw"
-    return image.format in LOSSY or compression not in _LOSSLESS_TIFF
+    return image.format in LOSSY or _compression(image) not in _LOSSLESS
+
+
+def _compression(image: Image.Image) -> str:
+    return image.info.get("compression", "") if image.format in ("TIFF", "WEBP") else "raw"
 
 
 def _check_exact(image: Image.Image, name: str) -> None:
     if is_lossy(image):
-        kind = image.format if image.format in LOSSY else f"TIFF with {image.info.get('compression')}"
+        kind = image.format if image.format in LOSSY else f"{image.format} with {_compression(image)}"
         raise ValueError(f"{name}: {kind} compression changes values, so its labels are not exact; save masks as PNG")
 
 

@@ -74,6 +74,13 @@ def test_tiff_masks_compressed_without_loss_are_read(compression):
     assert (read_mask(encoded(values, "TIFF", compression=compression)).numpy() == values).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"exif": b"Exif\0\0"}, {"icc_profile": b"x" * 7}])
+def test_lossless_webp_is_exact(options):
+    labels = np.random.default_rng(0).integers(0, 11, (60, 80))
+    content = encoded(STREET.palette[labels], "WEBP", lossless=True, **options)
+    assert (mask_from_colors(content, STREET).numpy() == labels).all()
+
+
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_the_stored_values_of_grey_with_fewer_bits_count(bits):
     values = np.arange(39).reshape(3, 13) % min(2**bits, 11)
