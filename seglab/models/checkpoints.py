@@ -57,7 +57,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["seglab"])
             _check_card(facts)
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copies: a tensor that is mapped from a file kills the process when that file becomes shorter.
+            state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not a checkpoint of seglab: {error}") from None
     if facts.get("sha256", expected := _sha256(facts, state)) != expected:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from seglab._utils.hashing import sha256_state
 from seglab.data.classes import CLASS_SETS, class_set_fields, class_set_from
 from seglab.models.checkpoints import read_checkpoint, save_model
 from seglab.models.loading import load_model
@@ -156,6 +158,15 @@ def test_a_flipped_bit_in_a_checkpoint_is_never_silent(untrained, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"c\.safetensors"):
             read_checkpoint(path)
+
+
+def test_weights_that_were_read_do_not_depend_on_the_file(untrained, tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_model(untrained("unet_mini"), path)
+    _, state = read_checkpoint(path)
+    before = sha256_state(state)
+    os.truncate(path, 0)  # a mapped file would end the process here, with a bus error
+    assert sha256_state(state) == before
 
 
 @pytest.mark.parametrize("name", CLASS_SETS)
