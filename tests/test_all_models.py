@@ -40,7 +40,7 @@ def labels(tmp_path_factory):
             else:
                 model = train_briefly(name, classes, STRIPES[classes], steps=30 if spec.params < 12e6 else 6)
             if row.classes:
-                put_in_cache(name, weights, model)
+                put_in_cache(name, weights, model, patch)
             else:
                 labels[name] = str(folder / f"{name}.safetensors")
                 save_model(model, labels[name])

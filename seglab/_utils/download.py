@@ -23,6 +23,13 @@ from tqdm.auto import tqdm
 pooch.get_logger().setLevel("WARNING")  # its messages would interleave with the progress bar
 
 
+LONGER = 1.2  # times the announced size: where a download is stopped
+
+
+class _TooLong(Exception):
+    """A file is longer than announced."""
+
+
 def fetch(
     url: str,
     path: str | Path,
@@ -36,16 +43,18 @@ def fetch(
 
     Args:
         hash: `"sha256:…"` or `"md5:…"`; None skips verification (then verify the content yourself).
-        num_bytes: size of the file, for the error message.
+        num_bytes: size of the file; a download that becomes longer than 1.2 times as much is stopped and deleted.
         retries: how many attempts in a row may fail without receiving a byte; the next failure is raised.
         pause: seconds before the next attempt; doubled after each failure, up to 30.
 
     Raises:
-        ValueError: no connection, no such file, or a file with another hash; the message gives the remedy.
+        ValueError: no connection, no such file, one that is too long, or a file with another hash; the message gives
+            the remedy.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    transfer = partial(_transfer, part=part, progress=progress, retries=retries, pause=pause)
+    limit = None if num_bytes is None else LONGER * num_bytes
+    transfer = partial(_transfer, part=part, limit=limit, progress=progress, retries=retries, pause=pause)
     try:
         pooch.retrieve(url, hash, fname=path.name, path=path.parent, downloader=transfer)
     except requests.RequestException as error:
@@ -53,6 +62,12 @@ def fetch(
             f"could not download {path.name} ({human(num_bytes)}) from {url}: {_reason(error)}. Try again later"
             f" (received bytes are kept), or get the file elsewhere and put it at {path.resolve()}. The data set"
             " 'toytown' needs no download."
+        ) from error
+    except _TooLong as error:
+        part.unlink(missing_ok=True)
+        raise ValueError(
+            f"{path.name} from {url} is longer than the {human(num_bytes)} that were announced: {error}. It was"
+            f" deleted; try again later, or put the right file at {path.resolve()}."
         ) from error
     except ValueError as error:  # the hash differs, and pooch has deleted the file
         raise ValueError(
@@ -99,14 +114,15 @@ def human(num_bytes: int | None) -> str:
 
 
 def _transfer(
-    url: str, output_file: str, _pooch: object, *, part: Path, progress: bool, retries: int, pause: float
-) -> None:
+    url: str, output_file: str, _pooch: object, *, part: Path, limit: float | None, progress: bool, retries: int,
+    pause: float,
+) -> None:  # fmt: skip
     """A downloader for pooch: repeated attempts, each of which continues where the previous one stopped."""
     failures = 0
     while True:
         before = _size(part)
         try:
-            _attempt(url, part, progress)
+            _attempt(url, part, limit, progress)
             break
         except requests.RequestException as error:
             failures = 0 if _size(part) > before else failures + 1
@@ -116,8 +132,8 @@ def _transfer(
     part.replace(output_file)
 
 
-def _attempt(url: str, part: Path, progress: bool) -> None:
-    """Append the missing bytes to `part`; start from its beginning when the server cannot resume."""
+def _attempt(url: str, part: Path, limit: float | None, progress: bool) -> None:
+    """Append the missing bytes to `part`, up to `limit`; start from its beginning when the server cannot resume."""
     received = _size(part)
     # Without compression, so that ranges count bytes of the file.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={received}-"} if received else {})
@@ -129,15 +145,21 @@ def _attempt(url: str, part: Path, progress: bool) -> None:
             part.unlink()  # the beginning of another file
             raise requests.ConnectionError(f"the server's file is shorter than the {received} bytes received before")
         response.raise_for_status()
+        # Bytes are stored as they are sent: a few compressed ones could become more than the disk can hold.
+        response.raw.headers.discard("Content-Encoding")
         partial_content = response.status_code == requests.codes.partial_content
         resumed = partial_content and content_range.startswith(f"bytes {received}-")
         start, length = received if resumed else 0, response.headers.get("Content-Length")
+        if limit is not None and length and start + int(length) > limit:
+            raise _TooLong(f"the server has {human(start + int(length))}")
         bar = tqdm(
             desc=part.stem, initial=start, total=start + int(length) if length else None,
             unit="B", unit_scale=True, disable=not progress,
         )  # fmt: skip
         with bar, part.open("ab" if resumed else "wb") as file:
             for chunk in response.iter_content(1 << 16):
+                if limit is not None and file.tell() + len(chunk) > limit:
+                    raise _TooLong(f"more than {human(int(limit))} were sent")
                 file.write(chunk)
                 bar.update(len(chunk))
 

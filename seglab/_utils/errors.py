@@ -1,5 +1,6 @@
-"""Errors with a remedy: an unknown name, two identities that differ; and how a command prints an error."""
+"""Errors with a remedy: an unknown name, an impossible size, two identities that differ; how a command prints one."""
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -14,6 +15,17 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     near = get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return ValueError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
+
+
+def checked_size(size: Any, name: str = "size") -> tuple[int, int]:
+    """(H, W) as two whole numbers of at least 1 from any sequence of two; a ValueError for anything else."""
+    try:
+        height, width = map(operator.index, size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise ValueError(f"{name}={size!r}; expected a height and a width in whole pixels, such as (480, 640)")
+    return height, width
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import io
 import os
 import tokenize
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,14 @@ TABLES_ONLY = {
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter."""
+    """SHA-256 of a file's bytes, in hexadecimal; reads in blocks, so size does not matter.
+
+    Raises:
+        ValueError: a pipe or a device, which may have no end.
+        OSError: the file cannot be read.
+    """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"{path} is a folder, a pipe or a device; expected a file")
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -60,6 +67,17 @@ def _state(path: Path) -> tuple[int, ...]:
     """What differs after a file was written, renamed or replaced; an OSError if it is missing."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def sha256_known(path: str | os.PathLike[str]) -> str:
+    """`sha256_file`, computed once by a process for each state of a file: its size and the times of its changes."""
+    state = Path(path).stat()
+    return _sha256_of_state(os.fspath(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+@lru_cache
+def _sha256_of_state(path: str, *_state: int) -> str:
+    return sha256_file(path)
 
 
 def sha256_state(state: Mapping[str, "Tensor"]) -> str:

@@ -4,8 +4,8 @@ A label map is an array of class indices, and a `ClassSet` maps index → name �
 inside seglab: a pixel without a label, which no metric counts.
 """
 
-import operator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sized
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,8 +38,9 @@ class ClassSet:
         hatches: K stripe patterns (see `palette.hatch`); empty where colours suffice.
 
     Raises:
-        ValueError: a name occurs twice or is no text, the numbers of names and colours differ, K is not 1–254, a colour
-            is not three whole numbers 0–255, or `background` or `things` are not of the set.
+        ValueError: a name occurs twice, the numbers of names and colours differ, K is not 1–254, or a value is not of
+            the type above. Class sets also come with files from elsewhere: a colour is never more than three numbers,
+            and a name is at most 200 printable characters.
     """
 
     name: str
@@ -52,33 +53,11 @@ class ClassSet:
     ignore_index: int = IGNORE_INDEX
 
     def __post_init__(self) -> None:
-        if wrong := [name for name in (self.name, *self.names) if not isinstance(name, str)]:
-            raise ValueError(f"class set {self.name!r} has the name {wrong[0]!r}; expected a text")
-        if len(set(self.names)) != len(self.names):
-            raise ValueError(f"class set {self.name!r} names a class twice")
-        if not 1 <= len(self.names) <= 254:
-            raise ValueError(f"class set {self.name!r} has {len(self.names)} classes; 1 to 254 fit a uint8 label map")
-        if len(self.colors) != len(self.names):
-            raise ValueError(f"class set {self.name!r}: {len(self.names)} names but {len(self.colors)} colours")
+        if problem := _problem(self):
+            raise ValueError(f"class set {self.name!r:.200}: {problem}")
         # Plain integers: colours are written into JSON and into the style attributes of a page.
-        object.__setattr__(self, "colors", tuple(map(self._color, self.colors)))
-        object.__setattr__(self, "void_color", self._color(self.void_color))
-        if self.background is not None and self.background not in range(len(self)):
-            raise ValueError(f"class set {self.name!r} has background {self.background!r}; expected 0…{len(self) - 1}")
-        if foreign := set(self.things) - set(self.names):
-            raise ValueError(f"class set {self.name!r} has no class {foreign.pop()!r}, which things= lists")
-
-    def _color(self, color: Any) -> Color:
-        """A colour as three plain integers."""
-        try:
-            red, green, blue = map(operator.index, color)
-        except (TypeError, ValueError):
-            red = green = blue = -1
-        if not all(0 <= value <= 255 for value in (red, green, blue)):
-            raise ValueError(
-                f"class set {self.name!r} has colour {color!r}; expected red, green and blue from 0 to 255"
-            )
-        return red, green, blue
+        object.__setattr__(self, "colors", tuple(tuple(map(int, color)) for color in self.colors))
+        object.__setattr__(self, "void_color", tuple(map(int, self.void_color)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,6 +91,45 @@ class ClassSet:
                  for i, n in enumerate(self.names)]  # fmt: skip
         colors = ["#{:02x}{:02x}{:02x}".format(*c) for c in self.colors]
         return pd.DataFrame({"name": self.names, "color": colors, "kind": kinds}).rename_axis("index")
+
+
+def _problem(classes: ClassSet) -> str | None:
+    """What is wrong with the values of a class set."""
+    count = len(classes.names) if isinstance(classes.names, Sized) else 0
+    texts = all(isinstance(t, tuple | list | frozenset) for t in (classes.names, classes.things))
+    texts = texts and all(_is_name(text) for text in (classes.name, *classes.names, *classes.things))
+    lists = all(isinstance(t, tuple | list) for t in (classes.colors, classes.hatches))
+    if not texts:
+        return "its name, names and things must be texts of 1 to 200 printable characters"
+    if not 1 <= count <= 254:
+        return f"it has {count} classes; 1 to 254 fit a uint8 label map"
+    if len(set(classes.names)) != count:
+        return "it names a class twice"
+    if not lists or not all(map(_is_color, (classes.void_color, *classes.colors))):
+        return "each colour must be three whole numbers from 0 to 255, as (128, 64, 128)"
+    if len(classes.colors) != count:
+        return f"{count} names but {len(classes.colors)} colours"
+    if not (classes.background is None or _is_whole(classes.background, count - 1)):
+        return f"background is {classes.background!r}; expected a class index, 0 to {count - 1}, or None"
+    if unknown_things := set(classes.things) - set(classes.names):
+        return f"things holds {min(unknown_things)!r}, which is none of its classes"
+    if len(classes.hatches) not in (0, count) or not all(_is_whole(hatch, 255) for hatch in classes.hatches):
+        return "hatches must hold one whole number from 0 to 255 for each class, or nothing"
+    if not (_is_whole(classes.ignore_index, 255) and classes.ignore_index >= count):
+        return f"ignore_index is {classes.ignore_index!r}; expected {count} to 255"
+    return None
+
+
+def _is_whole(value: object, highest: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(0 <= value <= highest)
+
+
+def _is_color(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 3 and all(_is_whole(part, 255) for part in value)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 200 and value.isprintable()
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -186,11 +204,24 @@ def class_set_fields(classes: ClassSet) -> dict[str, Any]:
     return asdict(classes) | {"things": sorted(classes.things)}
 
 
-def class_set_from(fields: dict[str, Any]) -> ClassSet:
-    """The inverse of `class_set_fields`, also after JSON has turned tuples into lists."""
-    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-    colors = tuple(tuple(color) for color in fields["colors"])
-    return ClassSet(**fields | lists | {"colors": colors, "things": frozenset(fields["things"])})
+def class_set_from(stored: object) -> ClassSet:
+    """The inverse of `class_set_fields`, also after JSON has turned tuples into lists.
+
+    Raises:
+        ValueError: other fields, or values that are impossible, see `ClassSet`.
+    """
+    known = {field.name for field in fields(ClassSet)}
+    if not isinstance(stored, dict) or not {"name", "names", "colors", "things"} <= stored.keys() <= known:
+        found = ", ".join(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__
+        raise ValueError(f"a class set has the fields {', '.join(sorted(known))}; found {found:.200}")
+    values = {key: _tuples(value) for key, value in stored.items()}
+    if isinstance(values["things"], tuple) and all(isinstance(thing, str) for thing in values["things"]):
+        values["things"] = frozenset(values["things"])
+    return ClassSet(**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def known_class_set(name: str, names: list[str], background: int | None) -> ClassSet:

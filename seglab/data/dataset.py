@@ -1,6 +1,7 @@
 """One form for all data sets: `Record` (a pair on disk), `Sample` (a pair in memory) and `SegmentationDataset`."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +19,19 @@ Arrays = tuple[Tensor, Tensor, Tensor | None]  # image, target and instance of a
 
 @dataclass(frozen=True)
 class Record:
-    """An image and its mask on disk."""
+    """An image and its mask on disk.
+
+    Bytes of a file name that are not UTF-8 are escaped in `id` and `group` ("caf\\udce9"), so that both can be stored.
+    """
 
     id: str  # unique within the data set
     group: str  # the same for images recorded together (a drive, a city); the id where images are independent
     files: tuple[Path, ...]  # every file that `read` opens; none where the pair is drawn
     read: Callable[[], Arrays]
+
+    def __post_init__(self) -> None:
+        for key in ("id", "group"):
+            object.__setattr__(self, key, getattr(self, key).encode(errors="backslashreplace").decode())
 
 
 Reader = Callable[[Path, str], list[Record]]
@@ -130,5 +138,5 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
             return total.hexdigest()
         paths = {path.relative_to(self.root).as_posix(): path for record in self.records for path in record.files}
         for name in tqdm(sorted(paths), desc=f"hashing {self.name}", unit="file", disable=not progress):
-            total.update(f"{hashes.add(paths[name])}  {name}\n".encode())
+            total.update(os.fsencode(f"{hashes.add(paths[name])}  {name}\n"))
         return total.hexdigest()

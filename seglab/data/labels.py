@@ -16,7 +16,13 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX, ClassSet
-from seglab.data.images import Source, decode
+from seglab.data.images import Source, decode, enough_memory
+
+LOSSY = frozenset({"JPEG", "MPO", "AVIF", "HEIF", "JPEG2000"})  # some store exact values too, without saying so
+_LOSSLESS = frozenset({  # compressions of TIFF and WebP
+    "raw", "tiff_ccitt", "group3", "group4", "tiff_lzw", "tiff_adobe_deflate", "tiff_raw_16", "packbits",
+    "tiff_deflate", "lzma", "zstd", "VP8L",
+})  # fmt: skip
 
 
 def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
@@ -26,20 +32,55 @@ def read_mask(source: Source, classes: ClassSet | None = None) -> Tensor:
         classes: only for the error about an RGB mask, which then states whether its colours are those of this set.
 
     Raises:
-        ValueError: the file cannot be read, is a JPEG, holds colours, or holds labels outside 0–255.
+        ValueError: the file cannot be read, is compressed with loss, holds colours, or holds labels outside 0–255.
     """
     name, image = decode(source)
-    if image.format == "JPEG":
-        raise ValueError(f"{name}: JPEG compression changes values, so its labels are not exact; save masks as PNG")
+    _check_exact(image, name)
+    with enough_memory(name):
+        values = stored_values(image)
+        if image.mode not in ("1", "L", "P"):
+            if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
+                hint = _about_colors(image, classes)
+                raise ValueError(f"{name}: expected one label per pixel, found mode {image.mode}. {hint}")
+            if (low := values.min()) < 0 or values.max() > 255:
+                found = f"labels from {low} to {values.max()}"
+                raise ValueError(f"{name}: {found}; a mask holds 0 to 255 (is this an instance map or a depth map?)")
+        return torch.from_numpy(values.astype(np.uint8))
+
+
+def stored_values(image: Image.Image) -> NDArray[Any]:
+    """The numbers that a file stores: (H,W), or (H,W,bands) for colours.
+
+    Pillow scales grey with fewer than 8 bits to 0–255 and inverts TIFF files whose 0 is white. For label maps both are
+    undone.
+
+    Args:
+        image: as `data.images.decode` returns it.
+    """
     values = np.array(image)
-    if image.mode not in ("1", "L", "P"):
-        if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
-            hint = _about_colors(image, classes)
-            raise ValueError(f"{name}: expected one label per pixel, found mode {image.mode}. {hint}")
-        if (low := values.min()) < 0 or values.max() > 255:
-            found = f"labels from {low} to {values.max()}"
-            raise ValueError(f"{name}: {found}; a mask holds 0 to 255 (is this an instance map or a depth map?)")
-    return torch.from_numpy(values.astype(np.uint8))
+    raw, *other = image.info.get("raw") or ("",)
+    if image.mode not in ("1", "L", "I") or not isinstance(raw, str):
+        return values
+    brightest = {"1": 1, "L": 255, "I": 65535}[image.mode]  # that Pillow scales the brightest stored grey to
+    stored = other[0] if image.format == "PPM" and other else 3 if ";2" in raw else 15 if ";4" in raw else brightest
+    if raw.partition(";")[2].rstrip("R").endswith("I"):
+        values = brightest - values.astype(np.int32)
+    return values if stored == brightest else (values.astype(np.int64) * stored + brightest // 2) // brightest
+
+
+def is_lossy(image: Image.Image) -> bool:
+    """Whether the file of a decoded image may hold other values than were saved: its compression loses some."""
+    return image.format in LOSSY or _compression(image) not in _LOSSLESS
+
+
+def _compression(image: Image.Image) -> str:
+    return image.info.get("compression", "") if image.format in ("TIFF", "WEBP") else "raw"
+
+
+def _check_exact(image: Image.Image, name: str) -> None:
+    if is_lossy(image):
+        kind = image.format if image.format in LOSSY else f"{image.format} with {_compression(image)}"
+        raise ValueError(f"{name}: {kind} compression changes values, so its labels are not exact; save masks as PNG")
 
 
 def write_mask(path: str | Path | BinaryIO, mask: Tensor, classes: ClassSet, about: str = "") -> None:
@@ -63,6 +104,7 @@ def mask_from_colors(source: Source, classes: ClassSet) -> Tensor:
         ValueError: some pixels have a colour that is not in the class set; the message counts them.
     """
     name, image = decode(source)
+    _check_exact(image, name)
     colors = color_codes([classes.void_color, *classes.colors]).tolist()
     labels = dict(zip(colors, [IGNORE_INDEX, *range(len(classes))], strict=True))
     codes = color_codes(image.convert("RGB"))

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from seglab._utils.errors import unknown
 from seglab.data.classes import CITYSCAPES_IDS, CLASS_SETS, IGNORE_INDEX, ClassSet
 from seglab.data.dataset import Arrays, Record
-from seglab.data.images import IMAGE_SUFFIXES, read_image
+from seglab.data.images import files_in, open_image, read_image
 from seglab.data.labels import check_mask, check_pair, check_translation, read_mask, relabel
 from seglab.data.toytown import scene as toytown
 
@@ -133,7 +132,7 @@ def membrane_from_stacks(folder: Path) -> None:
         if not found:
             raise ValueError(f"the archive holds no {_STACKS[kind]}; is it the ISBI 2012 challenge?")
         (folder / kind).mkdir()
-        with Image.open(found[0]) as stack:
+        with open_image(found[0]) as stack:
             pages = getattr(stack, "n_frames", 1)
             if (pages, stack.size, stack.mode) != (30, (512, 512), "L"):
                 raise ValueError(f"{found[0].name}: expected 30 pages of 512 × 512 grey, found {pages} of {stack.size}")
@@ -226,7 +225,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     """The image files of a folder: stem → path."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is missing; images lie in images/, their masks in masks/, under equal names")
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    paths = [path for path in files_in(folder) if path.name[0] != "."]
     if not paths:
         subfolders = sorted(path.name for path in folder.iterdir() if path.is_dir())
         hint = f"; it has folders, so name one as the split: {', '.join(subfolders)}" if subfolders else ""

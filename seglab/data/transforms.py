@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from seglab._utils.errors import checked_size
 from seglab.data.classes import IGNORE_INDEX
 
 Joint = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -43,6 +44,7 @@ def train_transform(
         mean: colour (RGB, 0–1) of the padding.
         favour: class indices, for rare classes: half of the crops contain a random pixel of one of them.
     """
+    size = checked_size(size)
     color = v2.ColorJitter(jitter, jitter, jitter)  # before the padding, which keeps the mean colour
     steps = RandomScale(scale), RandomCrop(size, favour), v2.RandomHorizontalFlip(flip), color, RandomPad(size, mean)
     return Jointly(steps)
@@ -50,7 +52,7 @@ def train_transform(
 
 def eval_transform(size: tuple[int, int] | None = None) -> Joint:
     """For evaluation: resize to `size` (H, W); None changes nothing."""
-    return Jointly([v2.Identity() if size is None else Resize(size)])
+    return Jointly([v2.Identity() if size is None else Resize(checked_size(size))])
 
 
 def normalize(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD) -> Tensor:

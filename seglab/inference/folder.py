@@ -22,13 +22,16 @@ from seglab._utils.hashing import sha256_file, sha256_state
 from seglab._utils.paths import replacing
 from seglab._utils.text import write_csv
 from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
+from seglab.data.images import to_image
 from seglab.data.labels import read_mask, write_mask
-from seglab.inference.prediction import predict, predictions
+from seglab.inference.large import Advance, mask_and_table, painted
+from seglab.inference.prediction import predictions
 from seglab.inference.tiles import tiles
 from seglab.masks.painting import overlay
 from seglab.models.adapters import SegModel
 
 FORMATS = ("masks", *WRITERS)
+_BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} images [{elapsed}<{remaining}]"
 
 
 def segment(
@@ -61,18 +64,20 @@ def segment(
         ValueError: `out` holds photographs; an option is invalid.
         OSError: `out` cannot be written to.
     """
-    if any(path.resolve().parent == out.resolve() for path in paths):
+    if out.resolve() in {folder.resolve() for folder in {path.parent for path in paths}}:
         raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
     _check_options(model, tile, precision, alpha, format)
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
                 "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha}  # fmt: skip
     tables, problems = {}, []
-    for path in tqdm(paths, unit="image", disable=not progress or len(paths) == 1):
-        try:
-            tables[path] = _segment_one(model, path, out, settings)
-        except (ValueError, OSError) as error:
-            problems.append(str(error))
+    with tqdm(total=len(paths), disable=not progress, delay=2, bar_format=_BAR) as bar:
+        for done, path in enumerate(paths, start=1):
+            try:
+                tables[path] = _segment_one(model, path, out, settings, bar.update)
+            except (ValueError, OSError) as error:
+                problems.append(str(error))
+            bar.update(done - bar.n)
     if not tables:
         return pd.DataFrame(), problems
     if format != "masks":
@@ -95,17 +100,21 @@ def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str
     next(predictions(model, [], precision=precision), None)
 
 
-def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any]) -> pd.DataFrame:
+def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any], advance: Advance) -> pd.DataFrame:
+    """The table of a photograph, after its files are written; `advance` is called with fractions of this work."""
     overlay_file, mask_file = out / f"{path.stem}_overlay.png", _mask_file(path, out)
     origin = settings | {"image": sha256_file(path)}
     if overlay_file.is_file() and (known := _stored_table(mask_file, origin)) is not None:
         return known
-    p = predict(model, path, tile=settings["tile"], precision=settings["precision"])
-    painted, table = overlay(p.image, p.mask, p.classes, settings["alpha"]), p.table()
+    image = to_image(path)
+    advance(0.1)
+    mask, table = mask_and_table(model, image, tile=settings["tile"], precision=settings["precision"],
+                                 advance=lambda part: advance(0.6 * part))  # fmt: skip
+    picture = painted(image, mask, model, settings["alpha"], lambda part: advance(0.1 * part))
     with replacing(overlay_file) as file:
-        Image.fromarray(painted.permute(1, 2, 0).numpy()).save(file, format="PNG")
+        picture.save(file, format="PNG")
     with replacing(mask_file) as file:  # last: a mask with its overlay is a finished photograph
-        write_mask(file, p.mask, p.classes, json.dumps(origin | {"table": table.reset_index().to_dict("list")}))
+        write_mask(file, mask, model.classes, json.dumps(origin | {"table": table.reset_index().to_dict("list")}))
     return table
 
 

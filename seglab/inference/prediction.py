@@ -84,7 +84,7 @@ class Prediction:
 
     def probs(self, classes: Sequence[str] | None = None, rows: tuple[int, int] | None = None) -> Tensor:
         """Probabilities at the image's size, normalised over all K classes: float32 (C,R,W); see `scores`."""
-        probs = self._normalized(self.scores(rows=rows))
+        probs = as_probs(self.scores(rows=rows), self.logits)
         return probs if classes is None else probs[[self.classes.index(name) for name in classes]]
 
     def confidence(self) -> Tensor:
@@ -104,20 +104,27 @@ class Prediction:
         labels, confidence = self.mask.flatten().long(), self.confidence().flatten().double()
         pixels = torch.bincount(labels, minlength=len(self.classes))
         sums = torch.zeros(len(self.classes), dtype=torch.float64).index_add_(0, labels, confidence)
-        columns = {"pixels": pixels, "share": pixels / len(labels), "confidence": sums / pixels}
-        table = pd.DataFrame({"class": self.classes.names} | {name: column.numpy() for name, column in columns.items()})
-        return table[table["pixels"] > 0].sort_values("pixels", ascending=False, kind="stable").set_index("class")
-
-    def _normalized(self, scores: Tensor) -> Tensor:
-        return scores.softmax(0) if self.logits else scores / scores.sum(0).clamp(min=1e-12)
+        return class_table(self.classes, pixels, sums)
 
     def _from_probs(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        return torch.cat([function(self._normalized(strip)) for strip in self._strips()])
+        return torch.cat([function(as_probs(strip, self.logits)) for strip in self._strips()])
 
     def _strips(self) -> Iterator[Tensor]:
         """Scores of all classes, a few rows at a time."""
         for rows in strips(self.size, len(self.classes)):
             yield self.scores(rows=rows)
+
+
+def as_probs(scores: Tensor, logits: bool) -> Tensor:
+    """Scores (K,R,W) as probabilities: by a softmax, or divided by their sum over the classes."""
+    return scores.softmax(0) if logits else scores / scores.sum(0).clamp(min=1e-12)
+
+
+def class_table(classes: ClassSet, pixels: Tensor, sums: Tensor) -> pd.DataFrame:
+    """The table of a `Prediction` from the pixels of each class, int64 (K,), and the sums of their confidence, (K,)."""
+    columns = {"pixels": pixels, "share": pixels / pixels.sum(), "confidence": sums / pixels}
+    table = pd.DataFrame({"class": classes.names} | {name: column.numpy() for name, column in columns.items()})
+    return table[table["pixels"] > 0].sort_values("pixels", ascending=False, kind="stable").set_index("class")
 
 
 def predict(
@@ -175,7 +182,7 @@ def predictions(
     """
     if isinstance(images, str | Path | bytes | Image.Image) or getattr(images, "ndim", 4) < 4:
         raise ValueError("expected several images, as [image] or a batch (B,3,H,W); use predict for a single image")
-    fast, remaining, tile = _fast_model(model, precision), iter(images), tile or model.tile
+    fast, remaining, tile = fast_model(model, precision), iter(images), tile or model.tile
     batch = fast.batch if batch is None else batch
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
@@ -203,16 +210,18 @@ def _predict(
     height, width = group[0].shape[1:]
     boxes = [(0, 0, height, width)] if tile is None else tiles((height, width), tile, overlap)
     crops = [image[:, top : top + h, left : left + w] for image in group for top, left, h, w in boxes]
-    scores = [s for i in range(0, len(crops), batch) for s in fast(torch.stack(crops[i : i + batch])).cpu()]
+    parts = [crops[i : i + batch] for i in range(0, len(crops), batch)]
+    # Without a copy of a single image.
+    scores = [s for part in parts for s in fast(torch.stack(part) if len(part) > 1 else part[0][None]).cpu()]
     if not all(s.isfinite().all() for s in scores):
         raise ValueError(f"{model.label} gives scores that are NaN or infinite")
     seconds, logits = (perf_counter() - start) / len(group), not isinstance(model, Mask2FormerModel)
     for i, image in enumerate(group):
-        parts = tuple(Tile(*box, s) for box, s in zip(boxes, scores[i * len(boxes) :], strict=False))
-        yield Prediction(image, model.classes, parts, model.label, logits, seconds)
+        scored = tuple(Tile(*box, s) for box, s in zip(boxes, scores[i * len(boxes) :], strict=False))
+        yield Prediction(image, model.classes, scored, model.label, logits, seconds)
 
 
-def _fast_model(model: SegModel, precision: str) -> FastModel:
+def fast_model(model: SegModel, precision: str) -> FastModel:
     """The model on the fast path; made again after its weights or settings have changed."""
     state = [*model.parameters(), *model.buffers()]
     # A change through `.data` or NumPy leaves the version of a tensor as it was, but changes its sum.

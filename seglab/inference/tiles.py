@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from seglab._utils.errors import checked_size
+
 STRIP = 1 << 23  # scores that are held at once: results of the image's size are computed in strips of rows
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -36,8 +38,7 @@ def tile_weights(length: int) -> Tensor:
 
 def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int | None = None) -> list[Box]:
     """Equal tiles (top, left, height, width) that cover an image of `size` (H, W); for `overlap` see `predict`."""
-    if min(tile) < 1:
-        raise ValueError(f"tile={tile}; expected a height and a width in pixels")
+    tile = checked_size(tile, "tile")
     overlap = usual_overlap(tile) if overlap is None else overlap
     if not 0 <= overlap <= min(tile) // 2:
         raise ValueError(f"overlap={overlap} of tiles of {tile[0]} × {tile[1]}; expected at most half of a side")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from seglab._utils.errors import checked_size
 from seglab.masks.arrays import Array, as_torch, like
 
 
@@ -20,7 +21,8 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
 
     Args:
         scores: float, of torch, NumPy or TensorFlow: (B, K, H, W), (B, H, W, K), (K, H, W) or (H, W, K) for
-            2 ≤ K ≤ 254 classes. Half precision is interpolated in float32, float64 in float64.
+            2 ≤ K ≤ 254 classes. Half precision and float8 are interpolated in float32, float64 as it is. A batch
+            may be empty.
         channel_dim: dimension of the K classes: 1 for (B, K, H, W), 0 for (K, H, W), -1 for channels last.
         size: (H, W) of the mask; by default the size of the scores.
 
@@ -28,8 +30,9 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
         uint8 (B, H, W) or (H, W), values 0 … K − 1; the kind and device of `scores`.
 
     Raises:
-        ValueError: scores with another number of dimensions, not of floats, with NaN or infinite values, or with
-            fewer than 2 or more than 254 classes; `channel_dim` is not a dimension, or is the batch.
+        ValueError: scores with another number of dimensions, not of floats, with NaN or infinite values, without
+            pixels, or with fewer than 2 or more than 254 classes; `channel_dim` is not a dimension, or is the batch;
+            `size` is not two whole numbers of at least 1.
 
     >>> to_mask(np.array([[[0.1, 0.9]], [[0.8, 0.2]]]), channel_dim=0)
     array([[1, 0]], dtype=uint8)
@@ -45,20 +48,26 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
     if not t.is_floating_point():
         raise ValueError(f"scores are {t.dtype}; expected floats. Is this a mask already?")
     t = t.movedim(channel_dim, -3)
+    t = t.float() if t.dtype.itemsize == 1 else t  # float8, with which torch computes nothing
     if not 2 <= t.shape[-3] <= 254:
         remedy = "with one channel, threshold it instead: scores.sigmoid() > 0.5" if t.shape[-3] == 1 else (
             f"expected 2 to 254; is dimension {channel_dim} really the one of the classes?")  # fmt: skip
         raise ValueError(f"scores of shape {shape} have {t.shape[-3]} channels; {remedy}")
+    if 0 in t.shape[-2:]:
+        raise ValueError(f"scores of shape {shape} have no pixels")
     if not torch.isfinite(t).all():
         raise ValueError("scores contain NaN or infinite values, so their argmax is undefined; check model and input")
-    if size is None or tuple(size) == tuple(t.shape[-2:]):
+    size = checked_size(t.shape[-2:] if size is None else size)
+    if size == tuple(t.shape[-2:]):
         return like(t.argmax(-3).to(torch.uint8), scores)
-    double = t.dtype == torch.float64  # whose range and digits float32 lacks
-    batch = t.detach().to(torch.float64 if double else torch.float32).reshape(-1, *t.shape[-3:])
-    if t.device.type == "cpu" and not double:
-        mask = torch.from_numpy(np.stack([_argmax_at(s.numpy(), size) for s in batch]))
-    else:  # on an accelerator, interpolating all scores is faster than selecting those that matter
-        mask = F.interpolate(batch, size, mode="bilinear").argmax(1).to(torch.uint8)
+    batch = t.detach().reshape(-1, *t.shape[-3:])
+    batch = batch if t.dtype == torch.float64 else batch.float()
+    mask = torch.empty(len(batch), *size, dtype=torch.uint8, device=t.device)
+    for i, one in enumerate(batch):
+        if t.device.type == "cpu" and t.dtype != torch.float64:
+            mask[i] = torch.from_numpy(_argmax_at(one.numpy(), size))
+        else:  # on an accelerator, interpolating all scores is faster than selecting those that matter
+            mask[i] = F.interpolate(one[None], size, mode="bilinear")[0].argmax(0)
     return like(mask.reshape(*t.shape[:-3], *size), scores)
 
 

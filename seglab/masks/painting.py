@@ -26,11 +26,12 @@ def colorize(mask: Array, classes: ClassSet) -> Array:
         TensorFlow.
 
     Raises:
-        ValueError: not a mask, or labels outside the class set.
+        ValueError: not a mask, no pixels, or labels outside the class set. A batch may be empty.
     """
     labels = label_map(mask, classes)
-    images = [np.asarray(_paint(m, classes)) for m in labels.reshape(-1, *labels.shape[-2:])]
-    rgb = np.stack(images).reshape(*labels.shape, 3)
+    rgb = np.empty((*labels.shape, 3), np.uint8)
+    for one, painted in zip(labels.reshape(-1, *labels.shape[-2:]), rgb.reshape(-1, *rgb.shape[-3:]), strict=True):
+        painted[:] = _paint(one, classes)
     return like(torch.from_numpy(np.moveaxis(rgb, -1, -3) if isinstance(mask, Tensor) else rgb), mask)
 
 
@@ -96,7 +97,7 @@ def _checked_image(image: Array) -> tuple[Image.Image | NDArray[np.uint8], tuple
             raise ValueError(f"the image's mode is {image.mode!r}; convert it first: image.convert('RGB')")
         return image, (image.height, image.width), False
     t = as_torch(image)
-    if t.ndim != 3 or 3 not in (t.shape[0], t.shape[-1]):
+    if t.ndim != 3 or 3 not in (t.shape[0], t.shape[-1]) or t.numel() == 0:
         raise ValueError(f"image has shape {tuple(t.shape)}; expected (3, H, W) or (H, W, 3)")
     if t.dtype != torch.uint8:
         raise ValueError(f"image is {t.dtype}; expected uint8, 0–255 (for floats in 0–1: (image * 255).byte())")
@@ -125,8 +126,15 @@ def outlines(mask: Array, width: int = 1) -> Array:
     Args:
         mask: integer (…, H, W), of torch, NumPy or TensorFlow; void is a region like any class.
         width: in pixels, at least 1.
+
+    Raises:
+        ValueError: another width.
     """
+    if not isinstance(width, int) or width < 1:
+        raise ValueError(f"width={width!r}; expected a number of pixels, at least 1")
     labels = as_torch(mask).float()
+    if labels.numel() == 0:
+        return like(labels.bool(), mask)
     batch = labels.reshape(-1, 1, *labels.shape[-2:])
     window = 2 * width + 1
     highest = F.max_pool2d(batch, window, 1, width)  # max_pool2d pads with −∞, which is never the maximum
@@ -141,7 +149,7 @@ def label_map(mask: Array, classes: ClassSet) -> NDArray[np.uint8]:
         ValueError: not integers, another number of dimensions, or a label that is neither a class nor void.
     """
     t = as_torch(mask).cpu()
-    if t.is_floating_point() or t.ndim not in (2, 3):
+    if t.is_floating_point() or t.is_complex() or t.ndim not in (2, 3) or 0 in t.shape[-2:]:
         raise ValueError(f"a mask is an integer array (H, W) or (B, H, W); got {t.dtype} {tuple(t.shape)}")
     check_labels(t, classes, "the mask", classes.ignore_index)
     return np.ascontiguousarray(t.to(torch.uint8).numpy())

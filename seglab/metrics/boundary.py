@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.labels import check_labels
+from seglab.masks.arrays import as_torch
 from seglab.metrics.confusion import Counts
 from seglab.metrics.measures import iou
 
@@ -31,7 +32,7 @@ def boundary_counts(
     Raises:
         ValueError: the shapes differ or are not (H, W), or labels are outside the classes.
     """
-    p, t = torch.as_tensor(pred), torch.as_tensor(target)
+    p, t = as_torch(pred), as_torch(target)
     if p.shape != t.shape or p.ndim != 2:
         raise ValueError(f"expected two masks (H, W) of one size; got {tuple(p.shape)} and {tuple(t.shape)}")
     distance = max(1, round(width * float(np.hypot(*p.shape))))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.labels import check_labels
+from seglab.masks.arrays import as_torch
 
 Counts = NDArray[np.int64]
 
@@ -68,7 +69,7 @@ def pair_counts(pred: Any, target: Any) -> Tensor:
 
 def _label_maps(pred: Any, target: Any) -> tuple[Tensor, Tensor]:
     """Prediction and target as integer tensors of one shape."""
-    p, t = torch.as_tensor(pred), torch.as_tensor(target)
+    p, t = as_torch(pred), as_torch(target)
     if p.shape != t.shape:
         raise ValueError(
             f"the prediction has shape {tuple(p.shape)} and the target {tuple(t.shape)}; bring the prediction to the "

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from seglab.masks.arrays import as_torch
 from seglab.metrics.confusion import confusion_matrix
 
 Matrices = ArrayLike | Tensor | Sequence[Any]  # (N, K, K) counts, one confusion matrix per image
@@ -90,7 +90,7 @@ def iou_of_image(pred: Any, target: Any, num_classes: int) -> NDArray[np.float64
         pred: uint8 (H, W). Labels of `num_classes` and more (255 included) are errors wherever the target is not void.
         target: uint8 (H, W), values 0 … K − 1, or 255 for void.
     """
-    pred = torch.as_tensor(pred).clamp(max=num_classes)
+    pred = as_torch(pred).clamp(max=num_classes)
     return iou_per_class(confusion_matrix(pred, target, num_classes + 1))[:num_classes]
 
 

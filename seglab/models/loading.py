@@ -15,7 +15,7 @@ from seglab.models.checkpoints import copy_weights, read_checkpoint
 from seglab.models.norms import with_norm
 from seglab.models.registry import row
 from seglab.models.spec import ZOO, ModelSpec
-from seglab.models.weights.zoo import zoo_path
+from seglab.models.weights.zoo import verify, zoo_path
 
 DEFAULT = ""  # no weights are named: the first ones of the model's row
 _IMPORTING = RLock()  # transformers breaks when two threads import it at once, and building a network imports it
@@ -78,7 +78,7 @@ def _find(name: str | Path, weights: str | Path | None) -> _Found:
     if str(name).endswith(".safetensors"):
         if weights not in (DEFAULT, None):
             raise ValueError(f"{name} is a checkpoint and holds its weights; leave out weights={str(weights)!r}")
-        facts, state = read_checkpoint(name)
+        facts, state = _read(Path(name))
         return _Found(row(facts["model"]), "", facts, state)
     model, _, key = str(name).partition(":")
     spec = row(model)
@@ -97,10 +97,15 @@ def _find(name: str | Path, weights: str | Path | None) -> _Found:
     if not path.is_file():
         options = ", ".join([*spec.weights, "None (untrained)", "the path of a checkpoint (.safetensors)"])
         raise ValueError(f"unknown weights {str(weights)!r} of {spec.name}. Known: {options}")
-    facts, state = read_checkpoint(path)
+    facts, state = _read(path)
     if facts["model"] != spec.name:
         raise ValueError(f"{str(path)!r} holds the weights of {facts['model']}, not of {spec.name}")
     return _Found(spec, key, facts, state)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    verify(path)
+    return read_checkpoint(path)
 
 
 def _build(found: _Found, classes: ClassSet, aux: bool | None, norm: str | None) -> SegModel:
@@ -108,7 +113,7 @@ def _build(found: _Found, classes: ClassSet, aux: bool | None, norm: str | None)
     spec = found.spec
     if aux and not spec.has_aux:
         raise ValueError(f"{spec.title} has no auxiliary head; leave out aux=True")
-    with_aux = found.facts.get("aux", spec.has_aux) if aux is None else aux
+    with_aux = spec.has_aux and found.facts.get("aux", True) if aux is None else aux
     with _IMPORTING:
         model = spec.adapter(spec.build(len(classes), with_aux), classes, spec)
     if norm := norm or found.facts.get("norm"):

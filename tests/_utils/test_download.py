@@ -1,5 +1,6 @@
 """Downloads over unreliable connections, and archives with unsafe paths."""
 
+import gzip
 import hashlib
 import io
 import random
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers.server import Server, cut_chunks, in_turn, ranged, send, serving, status, whole
+from helpers.server import Server, cut_chunks, endless, in_turn, ranged, send, serving, status, whole
 
 from seglab._utils import download
 from seglab._utils.download import human, unpack
@@ -143,6 +144,31 @@ def test_compression_on_the_wire_is_declined(server, tmp_path):
 
     fetch(server.url("/a.bin", answer), tmp_path / "a.bin")
     assert accepted == ["identity"]
+
+
+def test_bytes_that_were_compressed_nevertheless_are_stored_as_they_are_sent(server, tmp_path):
+    """Ten megabytes of zeros become ten kilobytes; some servers also send .tar.gz files with this header."""
+    body = gzip.compress(bytes(10_000_000))
+    url = server.url("/a.gz", lambda handler, _: send(handler, 200, body, Content_Encoding="gzip"))
+    assert fetch(url, tmp_path / "a.gz", num_bytes=len(body)).read_bytes() == body
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content_Encoding": "gzip"}])
+def test_a_download_without_an_end_is_stopped(server, tmp_path, headers):
+    sent: list[int] = []
+    url = server.url("/a.bin", endless(BODY[:50_000], sent, **headers))
+    with pytest.raises(ValueError, match=r"a\.bin .* is longer than the 1 MB that were announced.*1\.2 MB were sent"):
+        fetch(url, tmp_path / "a.bin", num_bytes=1_000_000)
+    assert leftovers(tmp_path) == [] and sum(sent) < 20_000_000  # more is on the way, in the buffers of the network
+
+
+@pytest.mark.parametrize("answer", [whole(BODY), ranged(BODY, [100_000, None])])
+def test_a_file_that_is_longer_than_announced_is_refused(server, tmp_path, answer):
+    url = server.url("/a.bin", answer)
+    with pytest.raises(ValueError, match=r"longer than the 333 kB that were announced: the server has 400 kB"):
+        fetch(url, tmp_path / "a.bin", SHA256, num_bytes=333_000)
+    assert leftovers(tmp_path) == []
+    fetch(url, tmp_path / "a.bin", SHA256, num_bytes=334_000)  # 1.2 times as much is allowed
 
 
 def test_the_progress_of_a_resumed_file_includes_its_first_part(server, tmp_path, capsys):

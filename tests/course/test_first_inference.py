@@ -78,9 +78,9 @@ def executed(until):
 
 
 @pytest.mark.slow
-def test_published_weights_need_one_changed_constant(cache):
+def test_published_weights_need_one_changed_constant(cache, monkeypatch):
     cat = to_image(data.chelsea())
-    put_in_cache(NAME, "coco", stand_in(cat))
+    put_in_cache(NAME, "coco", stand_in(cat), monkeypatch)
     names = executed(until="never")
     assert (names["model"].label, names["classes"]) == (f"{NAME}:coco", CLASS_SETS["voc"])
     assert torch.equal(names["photo"], cat)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 
-from seglab.data.classes import CLASS_SETS, ClassSet, class_set_fields
+from seglab.data.classes import CLASS_SETS, ClassSet, class_set_fields, class_set_from
 from seglab.data.palette import voc_colors
 from seglab.data.translation import translate
 
@@ -55,24 +55,67 @@ def test_an_unknown_class_name_suggests_a_similar_one():
         CLASS_SETS["street"].index("pedestrain")
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"names": ("a", "a")}, "twice"), ({"names": ("a",)}, "1 names but 2 colours"),
-    ({"names": (), "colors": ()}, "0 classes"), ({"names": ("a", 1)}, "has the name 1; expected a text"),
-    ({"background": 2}, r"background 2; expected 0…1"), ({"things": frozenset("c")}, "no class 'c', which things="),
-    *(({"colors": (wrong, (0, 0, 0))}, "has colour .*; expected red, green and blue") for wrong in (
-        "red", (0, 0), (0, 0, 0, 0), (0, 0, 256), (0, -1, 0), (0.5, 0, 0), (0, 0, "0"), None,
-        ("0;background:url(//example.org)", 0, 0))),
-    ({"void_color": (0, 0, "0")}, "has colour"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"names": ("a", "a")}, "twice"),
+        ({"names": ("a",)}, "1 names but 2 colours"),
+        ({"names": (), "colors": ()}, "0 classes"),
+        ({"colors": ((0, 0, 0), "red;background:url(//x)")}, "each colour must"),
+        ({"colors": ((0, 0, 0), (0, 0, 256))}, "each colour must"),
+        ({"colors": ((0, 0, 0), (0, 0, 1.5))}, "each colour"),
+        ({"colors": ((0, 0, 0), (0, True, 1))}, "each colour"),
+        ({"void_color": "black"}, "each colour must"),
+        ({"colors": None}, "each colour must"),
+        ({"names": ("a", "b\x1b[2J")}, "printable"),
+        ({"names": ("a", "")}, "printable"),
+        ({"names": ("a", 5)}, "printable"),
+        ({"names": "ab"}, "printable"),
+        ({"name": None}, "printable"),
+        ({"name": "x" * 201}, "printable"),
+        ({"background": 2}, "background is 2"),
+        ({"background": "a"}, "background is 'a'"),
+        ({"things": frozenset("c")}, "things holds 'c'"),
+        ({"things": 5}, "printable"),
+        ({"hatches": (1,)}, "hatches must"),
+        ({"hatches": (1, "/")}, "hatches must"),
+        ({"ignore_index": 1}, "expected 2 to 255"),
+    ],
+)
 def test_impossible_class_sets_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         replace(ClassSet("x", ("a", "b"), ((0, 0, 0), (1, 1, 1))), **changes)
 
 
 def test_colours_become_plain_integers():
-    made = ClassSet("x", ("a",), (np.array([1, 2, 255], np.uint8),), void_color=[0, 0, 0])
+    made = ClassSet("x", ("a",), (tuple(np.array([1, 2, 255], np.uint8)),), void_color=(np.uint8(0), 0, 0))
     assert made.colors == ((1, 2, 255),) and made.void_color == (0, 0, 0)
     assert json.loads(json.dumps(class_set_fields(made)))["colors"] == [[1, 2, 255]]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        "street",
+        [1],
+        {},
+        {"name": "a", "names": ["a"]},
+        {"name": "a", "names": ["a"], "colors": [[0, 0, 0]], "things": [[]]},
+        {"name": "a", "names": ["a"], "colors": [[0, 0, 0]], "things": {}},
+        {"name": "a", "names": {"a": 1}, "colors": [], "things": []},
+        {"name": [], "names": [["a"]], "colors": 3, "things": []},
+        class_set_fields(CLASS_SETS["pets"]) | {"x": 1},
+    ],
+)
+def test_stored_class_sets_from_elsewhere_are_checked_as_a_whole(stored):
+    with pytest.raises(ValueError, match="class set"):
+        class_set_from(stored)
+
+
+def test_numbers_of_numpy_are_numbers():
+    colors = tuple(tuple(color) for color in np.array([(0, 0, 0), (1, 2, 3)], np.uint8))
+    assert ClassSet("x", ("a", "b"), colors, background=np.int64(1)).table()["color"].tolist() == ["#000000", "#010203"]
 
 
 def test_the_table_marks_things_and_background():

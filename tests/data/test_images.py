@@ -1,17 +1,25 @@
 """Images of every kind of file and array, and the sentence about each bad one."""
 
+import os
+import subprocess
+import sys
+import time
 from io import BytesIO
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from helpers.files import noise, saved
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
+from skimage.color import rgb2lab
+from skimage.data import astronaut
 
-from seglab.data.images import image_paths, read_image, to_image
+from seglab.data import images
+from seglab.data.images import image_paths, open_image, orientation, read_image, to_image, turned_upright
 
 
 def test_an_image_becomes_channels_first(tmp_path, picture):
@@ -42,6 +50,50 @@ def test_exif_orientation_is_applied(tmp_path, suffix):
     assert image[0, 5].float().mean() > 240 and image[0, 35].float().mean() < 15
     if suffix != "tif":  # Pillow itself turns those while it decodes them
         assert read_image(path, upright=False).shape == (3, 20, 40)
+
+
+@pytest.mark.parametrize("value", [*range(1, 9), 0, 9, 77])
+def test_all_orientations_agree_with_pillow(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    buffer = BytesIO()
+    noise().save(buffer, "PNG", exif=exif)
+    image = Image.open(buffer)
+    assert orientation(image) == (value if value in range(1, 9) else 1)
+    assert np.array_equal(np.asarray(turned_upright(image)), np.asarray(ImageOps.exif_transpose(image)))
+
+
+@pytest.mark.parametrize("suffix", ["webp", "png", "jpg", "tif"])
+def test_exif_that_cannot_be_read_does_not_turn_the_image(tmp_path, suffix):
+    path = saved(noise(), tmp_path / f"a.{suffix}", exif=b"zzzz") if suffix != "tif" else tmp_path / "a.tif"
+    if suffix == "tif":
+        saved(noise(), path, tiffinfo={0x0112: 77})
+    assert read_image(path).shape == (3, 48, 64)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK", "YCbCr", "LAB", "I;16"])
+def test_an_image_converted_in_strips_equals_one_converted_whole(mode, monkeypatch):
+    image = noise().convert("L").convert(mode) if mode.startswith("I") else noise(mode)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(noise("L"))
+    whole = read_image(image)
+    monkeypatch.setattr(images, "_STRIP", 64 * 7)  # seven rows; 48 is not a multiple
+    assert torch.equal(read_image(image), whole)
+
+
+def test_lab_colours_of_a_tiff(tmp_path):
+    """The oracle is scikit-image; eight bits for a* and b* change a colour by at most 12."""
+    rgb = astronaut()[::8, ::8]
+    lab = rgb2lab(rgb)
+    stored = np.concatenate([np.rint(lab[..., :1] * 2.55).astype(np.uint8),
+                             np.rint(lab[..., 1:]).astype(np.int8).view(np.uint8)], axis=-1)  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="cielab")
+    assert np.abs(read_image(tmp_path / "a.tif").numpy().transpose(1, 2, 0).astype(int) - rgb).max() <= 12
+    tifffile.imwrite(
+        tmp_path / "b.tif", np.moveaxis(stored, -1, 0).copy(), photometric="cielab", planarconfig="separate"
+    )
+    with pytest.raises(ValueError, match=r"b\.tif: L\*a\*b\* colours in separate planes; save it as RGB"):
+        read_image(tmp_path / "b.tif")
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK", "YCbCr", "HSV", "I;16"])
@@ -123,6 +175,54 @@ def test_damaged_bytes_raise_only_value_errors(tmp_path_factory, place, damage, 
         assert image.shape[0] == 3 and image.dtype == torch.uint8
 
 
+def test_a_flipped_bit_in_a_png_is_never_silent():
+    """Decoding alone ignores wrong checksums: of these 400 bits, 109 would give another image."""
+    pixels = np.kron(np.arange(4800).reshape(60, 80) % 11, np.ones((4, 4))).astype(np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    content, expected = buffer.getvalue(), read_image(buffer.getvalue())
+    for place in np.random.default_rng(1).integers(0, 8 * len(content), 400).tolist():
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        try:
+            image = read_image(bytes(damaged))
+        except ValueError:
+            continue
+        assert torch.equal(image, expected), place
+
+
+def test_a_postscript_file_starts_no_program(tmp_path, monkeypatch):
+    script = tmp_path / "bin" / "gs"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    noise().save(tmp_path / "photo.png", "EPS")
+    for read in (read_image, open_image):
+        with pytest.raises(ValueError, match=r"photo\.png: not an image that Pillow reads"):
+            read(tmp_path / "photo.png")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.slow
+def test_an_image_larger_than_the_memory_is_not_called_damaged(tmp_path):
+    Image.new("1", (13_000, 13_000)).save(tmp_path / "scan.png")
+    code = """if True:
+        import resource, sys
+        from seglab.data.images import read_image
+        pages = int(open("/proc/self/statm").read().split()[0])
+        limit = pages * resource.getpagesize() + 100 * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        try:
+            read_image(sys.argv[1])
+        except ValueError as error:
+            print(error)
+        """
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "scan.png")], text=True,
+                          capture_output=True, check=False)  # fmt: skip
+    assert "scan.png: larger than the free memory; make the image smaller" in done.stdout, done.stderr
+
+
 def test_every_error_of_a_decoder_becomes_a_value_error(tmp_path, picture, monkeypatch):
     path = saved(picture, tmp_path / "a.png")
 
@@ -190,3 +290,26 @@ def test_images_of_a_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no images"):
         image_paths([tmp_path / "empty"])
+
+
+def test_pipes_and_devices_are_never_opened(tmp_path, picture):
+    saved(picture, tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.png")  # opening it would wait for a writer, without end
+    (tmp_path / "c.png").symlink_to("/dev/zero")
+    (tmp_path / "d.png").mkdir()
+    assert image_paths([tmp_path]) == [tmp_path / "a.png"]
+    for name, kind in (("b.png", "a pipe or a device"), ("c.png", "a pipe or a device"), ("d.png", "a folder")):
+        for read in (read_image, open_image):
+            with pytest.raises(ValueError, match=rf"{name}: cannot be read, it is {kind}"):
+                read(tmp_path / name)
+    with pytest.raises(ValueError, match="it is a pipe"):
+        image_paths([tmp_path / "b.png"])
+
+
+@pytest.mark.slow
+def test_fifty_thousand_images_are_listed_at_once(tmp_path):
+    for i in range(50_000):
+        (tmp_path / f"{i:06d}.png").touch()
+    start = time.process_time()  # other programs do not count
+    assert len(image_paths([tmp_path])) == 50_000
+    assert time.process_time() - start < 2

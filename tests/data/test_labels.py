@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
+from io import BytesIO
 
 import numpy as np
 import pytest
+import tifffile
 import torch
-from helpers.files import saved
+from helpers.files import grey_png, grey_tiff, saved
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -44,9 +46,59 @@ def test_16_bit_masks_need_labels_up_to_255(tmp_path):
         read_mask(saved(Image.fromarray(large), tmp_path / "b.png"))
 
 
-def test_a_jpeg_mask_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"JPEG.*save masks as PNG"):
-        read_mask(saved(Image.fromarray(labels_of([0, 1])), tmp_path / "a.jpg"))
+def encoded(values: np.ndarray, kind: str, **options: object) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(values).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("JPEG", {}), ("TIFF", {"compression": "jpeg"}), ("AVIF", {}), ("WEBP", {}),
+     ("JPEG2000", {"quality_mode": "dB", "quality_layers": [20], "irreversible": True})],
+)  # fmt: skip
+def test_masks_compressed_with_loss_are_refused(kind, options):
+    colors = STREET.palette[np.random.default_rng(0).integers(0, 11, (60, 80))]
+    values = np.kron(np.random.default_rng(0).integers(0, 11, (15, 20)), np.ones((4, 4))).astype(np.uint8)
+    with pytest.raises(ValueError, match=rf"{kind}.* compression changes values.*save masks as PNG"):
+        read_mask(encoded(values, kind, **options))
+    with pytest.raises(ValueError, match=rf"{kind}.* compression changes values.*save masks as PNG"):
+        mask_from_colors(encoded(colors, kind, **options), STREET)
+
+
+@pytest.mark.parametrize(
+    "compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_deflate", "zstd", "lzma"]
+)
+def test_tiff_masks_compressed_without_loss_are_read(compression):
+    values = np.random.default_rng(0).integers(0, 11, (15, 20)).astype(np.uint8)
+    assert (read_mask(encoded(values, "TIFF", compression=compression)).numpy() == values).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"exif": b"Exif\0\0"}, {"icc_profile": b"x" * 7}])
+def test_lossless_webp_is_exact(options):
+    labels = np.random.default_rng(0).integers(0, 11, (60, 80))
+    content = encoded(STREET.palette[labels], "WEBP", lossless=True, **options)
+    assert (mask_from_colors(content, STREET).numpy() == labels).all()
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_the_stored_values_of_grey_with_fewer_bits_count(bits):
+    values = np.arange(39).reshape(3, 13) % min(2**bits, 11)
+    for content in (grey_png(values, bits), grey_tiff(values, bits), grey_tiff(values, bits, zero_is_white=True)):
+        assert read_mask(content).tolist() == values.tolist()
+    for text in (f"P2\n13 3\n{2**bits - 1}\n" + " ".join(map(str, values.flat)), f"P2\n13 3\n{values.max()}\n" +
+                 " ".join(map(str, values.flat))):  # fmt: skip
+        assert read_mask(text.encode()).tolist() == values.tolist()
+    binary = f"P5\n13 3\n{values.max()}\n".encode() + values.astype(np.uint8).tobytes()
+    assert read_mask(binary).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("photometric", ["miniswhite", "minisblack"])
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint16])
+def test_masks_in_tiff_agree_with_tifffile(tmp_path, photometric, dtype):
+    values = (np.arange(60).reshape(6, 10) % (2 if dtype == np.bool_ else 11)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric=photometric)
+    assert (read_mask(tmp_path / "a.tif").numpy() == tifffile.imread(tmp_path / "a.tif")).all()
 
 
 def test_a_mask_in_the_colours_of_the_class_set_is_translated(tmp_path):

@@ -24,7 +24,9 @@ def changed_names(code: str) -> set[str]:
             bound |= _names(node)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             function = node.value.func
-            bound |= set().union(*map(_names, node.value.args), _names(function) if isinstance(function, ast.Attribute) else ())
+            bound |= set().union(
+                *map(_names, node.value.args), _names(function) if isinstance(function, ast.Attribute) else ()
+            )
     return bound
 
 

@@ -1,10 +1,10 @@
 """The servers of torchvision and Hugging Face, in this process, with stand-ins under official names."""
 
 import hashlib
-from pathlib import Path
+from urllib.parse import urlsplit
 
 from helpers.server import send, whole
-from helpers.standins import use_hub
+from helpers.standins import publish_torchvision, use_hub
 from torchvision.models import get_model_weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -12,10 +12,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 def serve_torchvision(server, monkeypatch, name, body, answer=whole):
     """Serve `body` under the official name of the file, with the hash of `body` in it."""
-    official = get_model_weights(name)["COCO_WITH_VOC_LABELS_V1"].value
-    stem = Path(official.url).name.rpartition("-")[0]
-    file = f"/{stem}-{hashlib.sha256(body).hexdigest()[:8]}.pth"
-    monkeypatch.setattr(official, "url", server.url(file, answer(body)))
+    publish_torchvision(name, body, monkeypatch, server.base)
+    server.routes[urlsplit(get_model_weights(name)["COCO_WITH_VOC_LABELS_V1"].url).path] = answer(body)
 
 
 def serve_hub(server, monkeypatch, repo, files, revision="main", sent=None):

@@ -103,3 +103,21 @@ def cut_chunks(body: bytes) -> Answer:
             handler.wfile.write(b"0\r\n\r\n")
 
     return answer
+
+
+def endless(block: bytes, sent: list[int], **headers: object) -> Answer:
+    """Chunks without a length and without an end; `sent` collects how many bytes the client took."""
+
+    def answer(handler: BaseHTTPRequestHandler, _: int) -> None:
+        handler.send_response(200)
+        for name, value in ({"Transfer-Encoding": "chunked"} | headers).items():
+            handler.send_header(name.replace("_", "-"), str(value))
+        handler.end_headers()
+        try:
+            while sum(sent) < 100_000_000:
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+                sent.append(len(block))
+        except OSError:  # the client has closed the connection
+            pass
+
+    return answer

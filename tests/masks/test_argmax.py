@@ -7,8 +7,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.data.classes import CLASS_SETS
 from seglab.data.toytown import scene as toytown
+from seglab.data.transforms import eval_transform, train_transform
+from seglab.inference.tiles import tiles
 from seglab.masks.argmax import binary_mask, to_mask
+from seglab.masks.painting import colorize
 
 
 def blurred_scores(seed: int, size: tuple[int, int], classes: int = 11) -> torch.Tensor:
@@ -75,16 +79,48 @@ def test_half_precision_scores_are_interpolated_in_float32():
     assert torch.equal(to_mask(scores, size=(96, 128)), expected.to(torch.uint8))
 
 
+def test_float8_and_sparse_scores():
+    scores = blurred_scores(1, (24, 32))
+    for kind in (torch.float8_e4m3fn, torch.float8_e5m2):
+        rounded = scores.to(kind)
+        for size in (None, (48, 60)):
+            assert torch.equal(to_mask(rounded, size=size), to_mask(rounded.float(), size=size))
+    assert torch.equal(to_mask(scores.relu().to_sparse()), to_mask(scores.relu()))
+
+
 @pytest.mark.parametrize("change", [lambda s: s * 1e300, lambda s: s * 1e-300, lambda s: s + 1e9])
-def test_float64_scores_keep_their_range_and_digits(change):
-    scores = change(torch.randn(2, 11, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
-    expected = F.interpolate(scores, (24, 32), mode="bilinear").argmax(1).to(torch.uint8)
-    assert torch.equal(to_mask(scores, size=(24, 32)), expected)
-    assert torch.equal(to_mask(scores[0], channel_dim=0, size=(24, 32)), expected[0])
+def test_float64_scores_are_interpolated_in_float64(change):
+    torch.manual_seed(0)
+    scores = change(torch.randn(2, 11, 6, 8, dtype=torch.float64))
+    expected = F.interpolate(scores, (24, 32), mode="bilinear").argmax(1)
+    assert torch.equal(to_mask(scores, size=(24, 32)), expected.to(torch.uint8))
     assert np.array_equal(to_mask(scores.movedim(1, -1).numpy(), channel_dim=-1, size=(24, 32)), expected)
 
 
+@pytest.mark.parametrize("size", [None, (4, 4), (9, 7)])
+def test_an_empty_batch_has_an_empty_mask(size):
+    mask = to_mask(torch.zeros(0, 3, 4, 4), size=size)
+    assert mask.shape == (0, *(size or (4, 4)))
+    assert mask.dtype == torch.uint8
+    assert colorize(mask, CLASS_SETS["street"]).shape == (0, 3, *mask.shape[1:])
+
+
+@pytest.mark.parametrize(
+    "size", [0, 5, (0, 4), (4, 0), (4,), (4, 4, 4), (4.0, 4.0), (2.5, 3), "ab", (-1, 4), (None, 4)]
+)
+def test_impossible_sizes_are_refused(size):
+    for use in (
+        lambda: to_mask(torch.zeros(1, 3, 4, 4), size=size), lambda: tiles((40, 40), size),
+        lambda: eval_transform(size), lambda: train_transform(size), lambda: toytown.scene(0, size),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="expected a height and a width in whole pixels"):
+            use()
+
+
 @pytest.mark.parametrize(("scores", "arguments", "message"), [
+    (torch.zeros(1, 3, 0, 4), {}, "have no pixels"),
+    (np.zeros((3, 4, 0)), {"channel_dim": 0, "size": (4, 4)}, "no pixels"),
+    (torch.zeros(1, 3, 4, 4, dtype=torch.complex64), {}, "expected floats"),
     (torch.zeros(2, 1, 4, 4), {}, r"1 channels.*sigmoid"),
     (torch.zeros(2, 300, 4, 4), {}, "300 channels.*really the one of the classes"),
     (torch.zeros(4, 4), {}, "expected .B, K, H, W."),

@@ -68,6 +68,9 @@ def test_overlay_of_selected_classes_and_outlines():
     (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(2, 2, dtype=torch.uint8), "at the image's size"),
     (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.full((4, 4), 77), r"label 77 \(\d+ pixels?\) outside"),
     (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(4, 4), "integer array"),
+    (torch.zeros(3, 0, 4, dtype=torch.uint8), torch.zeros(0, 4, dtype=torch.uint8), r"shape \(3, 0, 4\)"),
+    (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(4, 4, dtype=torch.complex64), "integer array"),
+    (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(4, 0, dtype=torch.uint8), "integer array"),
     (Image.new("L", (4, 4)), torch.zeros(4, 4, dtype=torch.uint8), "mode is 'L'; convert it first"),
 ])  # fmt: skip
 def test_invalid_images_and_masks_raise(image, mask, message):

@@ -2,14 +2,17 @@
 
 import copy
 import json
+import os
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from seglab._utils.hashing import sha256_state
 from seglab.data.classes import CLASS_SETS, class_set_fields, class_set_from
-from seglab.models.checkpoints import save_model
+from seglab.models.checkpoints import read_checkpoint, save_model
 from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
 
@@ -71,6 +74,99 @@ def test_checkpoints_that_do_not_fit(untrained, tmp_path):
         save_file({"a": torch.zeros(1)}, path, metadata)
         with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
             load_model(path)
+
+
+CLASSES = class_set_fields(CLASS_SETS["membrane"])
+RUN = {"size": [192, 256], "train": "toytown train 9 abc", "val": None, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,
+        5,
+        [],
+        "text",
+        {"model": ["a"]},
+        {"model": ""},
+        {"model": "nothing"},
+        {"model": "unet_mini\x1b[2J"},
+        {"classes": "street"},
+        {"classes": None},
+        {"classes": {"name": "a", "names": ["a"], "things": []}},
+        {"classes": CLASSES | {"x": 1}},
+        {"classes": CLASSES | {"colors": [["red;background:url(//x)", 0, 0]] * 2}},
+        {"classes": CLASSES | {"names": ["a", "b\x1b]0;"]}},
+        {"classes": CLASSES | {"names": [["a"], ["b"]]}},
+        {"classes": CLASSES | {"background": "a"}},
+        {"classes": CLASSES | {"void_color": [0]}},
+        {"run": "x"},
+        {"run": {"train": "x"}},
+        {"run": RUN | {"train": ""}},
+        {"run": RUN | {"train": "  "}},
+        {"run": RUN | {"size": [0, 0]}},
+        {"run": RUN | {"size": [10**9] * 2}},
+        {"run": RUN | {"size": [192.5, 256]}},
+        {"run": RUN | {"size": [True, True]}},
+        {"run": RUN | {"seed": "1"}},
+        {"run": RUN | {"val": 5}},
+        {"short": "a"},
+        {"short": 0},
+        {"short": 10**9},
+        {"short": 192.0},
+        {"aux": "yes"},
+        {"norm": "batch"},
+        {"norm": []},
+    ],
+    ids=str,
+)
+def test_malformed_metadata_are_refused(untrained, tmp_path, change):
+    path = tmp_path / "c.safetensors"
+    save_model(untrained("unet_mini"), path, run=RUN)
+    facts, state = read_checkpoint(path)
+    del facts["sha256"]  # of the facts as they were
+    save_file(state, path, {"seglab": json.dumps(facts)})
+    assert load_model(path, device="cpu").label == "unet_mini:toytown"
+    save_file(state, path, {"seglab": json.dumps(facts | change if isinstance(change, dict) else change)})
+    with pytest.raises(ValueError, match=r"is not a checkpoint of seglab: .|unknown model 'nothing'"):
+        load_model(path, device="cpu")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"model": ' + "9" * 5000 + "}", "\x00"])
+def test_metadata_that_json_cannot_read(tmp_path, text):
+    save_file({"a": torch.zeros(1)}, tmp_path / "c.safetensors", {"seglab": text})
+    with pytest.raises(ValueError, match="is not a checkpoint of seglab"):
+        load_model(tmp_path / "c.safetensors")
+
+
+def test_an_auxiliary_head_that_the_model_does_not_have(untrained, tmp_path):
+    save_model(untrained("unet_mini"), tmp_path / "c.safetensors")
+    facts, state = read_checkpoint(tmp_path / "c.safetensors")
+    del facts["sha256"]
+    save_file(state, tmp_path / "c.safetensors", {"seglab": json.dumps(facts | {"aux": True})})
+    assert load_model(tmp_path / "c.safetensors", device="cpu").spec is MODELS["unet_mini"]
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_never_silent(untrained, tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_model(untrained("unet_mini"), path, half=True)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in (*rng.integers(0, 8 * len(content), 40).tolist(), *rng.integers(0, 8 * 20_000, 20).tolist()):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"c\.safetensors"):
+            read_checkpoint(path)
+
+
+def test_weights_that_were_read_do_not_depend_on_the_file(untrained, tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_model(untrained("unet_mini"), path)
+    _, state = read_checkpoint(path)
+    before = sha256_state(state)
+    os.truncate(path, 0)  # a mapped file would end the process here, with a bus error
+    assert sha256_state(state) == before
 
 
 @pytest.mark.parametrize("name", CLASS_SETS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab._utils.errors import unknown
+from seglab._utils.errors import checked_size, unknown
 from seglab.data.classes import IGNORE_INDEX
 from seglab.data.toytown.canvas import Canvas, RandomBits, blend, color_array, value_noise
 from seglab.data.toytown.ground import ground
@@ -53,7 +53,7 @@ def scene(seed: int, size: tuple[int, int] = SIZE, weather: str = "clear") -> Sc
     """
     if weather not in WEATHERS:
         raise unknown("weather", weather, WEATHERS)
-    if seed < 0 or min(size) < 32:
+    if seed < 0 or min(checked_size(size)) < 32:
         raise ValueError(f"a scene needs a seed ≥ 0 and a size of at least (32, 32); got seed {seed}, size {size}")
     town = Town(seed, Canvas(size, with_depth=weather == "fog", with_glow=weather == "night"))
     sky(town)

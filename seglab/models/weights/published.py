@@ -5,6 +5,7 @@ that are in a cache are used without a network.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ from torchvision.models import get_model_weights
 
 from seglab._utils.download import human
 from seglab._utils.errors import differences, unknown
-from seglab._utils.hashing import sha256_file
+from seglab._utils.hashing import sha256_known
 from seglab.data.classes import CLASS_SETS, class_set_fields
 from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from seglab.models.registry import MINI, MODELS
@@ -61,6 +62,10 @@ def state(spec: ModelSpec, name: str) -> dict[str, Tensor]:
         ValueError: they can be neither found nor fetched, are damaged, belong to another architecture, or have other
             classes or another order of classes than `CLASS_SETS`.
     """
+    with _explained(spec, name):
+        for path in filter(Path.is_file, files(spec, name)):
+            if not is_announced(path):
+                raise OSError("its SHA-256 is not the announced one")
     return {"torchvision": _torchvision, "transformers": _transformers, "smp": _smp}[spec.library](spec, name)
 
 
@@ -80,7 +85,8 @@ def files(spec: ModelSpec, name: str) -> list[Path]:
         return [cache_roots()["torch"] / PurePosixPath(_url(spec, name)).name]
     folder, revision = repository(spec.weights[name].source), _revision(spec, name)
     ref = folder / "refs" / revision  # the name of a branch is stored with the commit that it stands for
-    folder = folder / "snapshots" / (ref.read_text().strip() if ref.is_file() else revision)
+    commit = ref.read_text(encoding="latin-1").strip() if ref.is_file() else ""
+    folder = folder / "snapshots" / (commit if re.fullmatch("[0-9a-f]{40}", commit) else revision)
     configs = ["config.json", *["preprocessor_config.json"] * (spec.library == "transformers")]
     pickled = not (folder / "model.safetensors").is_file() and (folder / "pytorch_model.bin").is_file()
     return [folder / file for file in (*configs, "pytorch_model.bin" if pickled else "model.safetensors")]
@@ -105,16 +111,16 @@ def _transformers(spec: ModelSpec, name: str) -> dict[str, Tensor]:
     """Read by transformers, which translates the keys of its older versions."""
     with torch.device("meta"):
         ours: Any = spec.build(2, False)  # for its type and its configuration
+    colours = {"image_mean": list(IMAGENET_MEAN), "image_std": list(IMAGENET_STD)}
     with _explained(spec, name):
         _download(spec, name)
         folder = files(spec, name)[0].parent
         theirs, report = type(ours).from_pretrained(folder, local_files_only=True, output_loading_info=True)
         preprocessing = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-    names = theirs.config.id2label
-    _check_classes([names[i] for i in sorted(names)], spec, name)
-    colours = {"image_mean": list(IMAGENET_MEAN), "image_std": list(IMAGENET_STD)}
-    found = _decisive(theirs.config)
-    found |= {key: [round(x, 3) for x in preprocessing.get(key, colours[key])] for key in colours}
+        names = [str(text) for _, text in sorted(theirs.config.id2label.items())]
+        found = _decisive(theirs.config)
+        found |= {key: [round(x, 3) for x in preprocessing.get(key, colours[key])] for key in colours}
+    _check_classes(names, spec, name)
     missing = ", ".join(sorted(report["missing_keys"])[:3])
     if problem := missing or differences(found, _decisive(ours.config) | colours):
         raise ValueError(f"{spec.weights[name].source} has other weights than seglab's {spec.title} needs: {problem}")
@@ -189,10 +195,25 @@ def _download(spec: ModelSpec, name: str) -> None:
         _verify(Path(hf_hub_download(filename=file, **source)))
 
 
+def is_announced(path: Path, content: Path | None = None) -> bool:
+    """Whether a file has the SHA-256 that was announced for it; True where none is known.
+
+    torchvision writes its first digits into the name of the file; the cache of Hugging Face links to a blob that is
+    named by it. Neither library verifies a file that is in its cache.
+
+    Args:
+        path: in one of the caches.
+        content: the file that is to become `path`; by default itself.
+    """
+    blob = path.readlink().name if path.is_symlink() else ""
+    named = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
+    announced = blob if re.fullmatch("[0-9a-f]{64}", blob) else named[1] if named else ""
+    return not announced or sha256_known(content or path).startswith(announced)
+
+
 def _verify(path: Path) -> None:
-    """Compare a large file with the SHA-256 in the name of the blob that it links to; the hub's library does not."""
-    announced = path.readlink().name if path.is_symlink() else ""
-    if len(announced) == 64 and sha256_file(path) != announced:
+    """Delete a downloaded file, and raise an OSError, if it has another SHA-256 than announced."""
+    if not is_announced(path):
         for file in (path.parent / path.readlink(), path):
             file.unlink()
         raise OSError(f"{path.name} has another SHA-256 than announced, and was deleted")

@@ -4,11 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from seglab._utils.hashing import sha256_known
 from seglab._utils.paths import share_dir
 
 # Weights → the data set and split that they are evaluated on. CamVid's val also chose the weights, because its test
 # split is not in every copy of the data set.
 EVALUATED_ON = {"toytown": ("toytown", "test"), "camvid": ("camvid", "val")}
+
+_CARD = {"sha256": str, "minutes": int | float, "command": str, "measured": dict}  # entries that are shown
+_MEASURED = {"miou": int | float, "data": str, "iou": dict, "convention": str}
 
 
 def zoo_dir() -> Path:
@@ -28,9 +32,42 @@ def zoo_path(model: str, name: str) -> Path:
 
 
 def card(model: str, name: str) -> dict[str, Any] | None:
-    """The card of a mini's weights: how they were trained, and what was measured with them; None without a card."""
-    path = zoo_dir() / f"{model}-{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """The card of a mini's weights: how they were trained, and what was measured with them; None without a card.
+
+    Raises:
+        ValueError: the card is damaged.
+    """
+    return _read_card(zoo_dir() / f"{model}-{name}.json")
+
+
+def verify(checkpoint: Path) -> None:
+    """Raise a ValueError if a file of the zoo is not the one that its card describes; other files are not looked at."""
+    share = share_dir()
+    if share is None or checkpoint.resolve().parent != (share / "data" / "zoo").resolve():
+        return
+    path = checkpoint.with_suffix(".json")
+    found = _read_card(path)
+    if found and found["sha256"] != sha256_known(checkpoint):
+        raise ValueError(f"{checkpoint} is damaged: its SHA-256 is not the one in {path.name}; restore both files")
+
+
+def _read_card(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        wrong = _wrong(found, _CARD) or _wrong(found["measured"], _MEASURED)
+    except (ValueError, RecursionError) as error:
+        wrong = str(error)
+    if wrong:
+        raise ValueError(f"{path} is damaged ({wrong}); restore the file")
+    return dict(found)
+
+
+def _wrong(entries: object, kinds: dict[str, Any]) -> str:
+    """Which entry of a card has another type than expected; empty where there is none."""
+    found = entries if isinstance(entries, dict) else {}
+    return ", ".join(key for key, kind in kinds.items() if not isinstance(found.get(key), kind))
 
 
 def stored_counts(data: str) -> Path:

@@ -10,11 +10,12 @@ from itertools import chain
 import pytest
 import torch
 from helpers.hub import files_below, requests, serve_hub, serve_torchvision
-from helpers.standins import CLOSED, predicted, striped_images, use_caches
+from helpers.standins import CLOSED, pickled, predicted, striped_images, use_caches
 from huggingface_hub import constants
 from torchvision.models import get_model_weights
 from typer.testing import CliRunner
 
+from seglab import load_model
 from seglab.__main__ import app
 from seglab.models.registry import MODELS
 from seglab.models.weights import bundle
@@ -87,6 +88,41 @@ def test_a_damaged_file_is_not_copied_into_the_cache(caches, server, monkeypatch
         bundle.unpack(stick)
 
 
+def test_foreign_weights_under_a_published_name_are_refused(caches, server, monkeypatch, tmp_path, lraspp):
+    """The index is right about them; the hash in torchvision's file name is not."""
+    stick = packed(server, monkeypatch, tmp_path, lraspp)
+    path, index = next((stick / "torch").iterdir()), bundle.read_index(stick)
+    path.write_bytes(pickled(load_model(LRASPP, weights=None, device="cpu").net.state_dict()))
+    (entry,) = index[f"{LRASPP}:coco"]
+    entry |= {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (stick / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"is not the published file: .*another one was announced.*do not trust"):
+        bundle.unpack(stick)
+    assert files_below(tmp_path / "other") == []
+    for known in ({"sha256": None}, {"sha256": "0" * 63}, {"bytes": "5"}, {"path": ["torch"]}):
+        (stick / "index.json").write_text(json.dumps({f"{LRASPP}:coco": [entry | known]}))
+        with pytest.raises(ValueError, match=r"index\.json is damaged"):
+            bundle.unpack(stick)
+
+
+def test_weights_of_the_hub_are_compared_with_the_cache_that_they_replace(
+    caches, server, monkeypatch, tmp_path, segformer
+):
+    serve_hub(server, monkeypatch, MODELS[SEGFORMER].weights["ade20k"].source, segformer[1])
+    stick = tmp_path / "stick"
+    bundle.pack(SEGFORMER, stick)
+    index = bundle.read_index(stick)
+    entry = next(e for e in index["segformer_b0:ade20k"] if e["path"].endswith("model.safetensors"))
+    content = bytearray((stick / entry["path"]).read_bytes())
+    content[-1] ^= 1
+    (stick / entry["path"]).write_bytes(content)
+    entry["sha256"] = hashlib.sha256(content).hexdigest()
+    (stick / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"model\.safetensors is not the published file"):
+        bundle.unpack(stick)
+    load_model(SEGFORMER, device="cpu")
+
+
 @pytest.mark.parametrize(
     "path", ["torch/../../evil", "/torch/evil", "elsewhere/evil", "torch/..\\evil", "torch/C:evil"]
 )
@@ -99,7 +135,9 @@ def test_a_path_that_leads_out_of_the_caches_is_refused(caches, server, monkeypa
         bundle.unpack(stick)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": [{"bytes": 3}]}', '["a"]'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "5", "[" * 100_000, '{"a": [5]}', '{"a": "b"}', '{"a": 1}', '{"a": [{"bytes": 3}]}', '["a"]']
+)
 def test_a_damaged_index_is_named(tmp_path, text):
     (tmp_path / "index.json").write_text(text)
     run = CliRunner().invoke(app, ["fetch", "--from", str(tmp_path)])

@@ -9,7 +9,15 @@ import pytest
 import torch
 from helpers.hub import files_below, hub_answer, requests, serve_hub, serve_torchvision
 from helpers.server import send, whole
-from helpers.standins import CLOSED, pickled, predicted, striped_images, transformers_files, varied_mask2former
+from helpers.standins import (
+    CLOSED,
+    pickled,
+    predicted,
+    publish_torchvision,
+    striped_images,
+    transformers_files,
+    varied_mask2former,
+)  # fmt: skip
 from torch.nn import functional as F
 from torchvision.models import get_model_weights
 
@@ -209,6 +217,7 @@ def test_without_a_network(caches, label, file, size, mini):
 
 
 def test_files_at_the_path_in_the_message_are_used(caches, lraspp, segformer, monkeypatch, tmp_path):
+    publish_torchvision(LRASPP, lraspp[1], monkeypatch)
     for name, files in ((LRASPP, {"": lraspp[1]}), (SEGFORMER, segformer[1])):
         with pytest.raises(ValueError) as caught:
             load_model(name)
@@ -236,6 +245,49 @@ def test_a_damaged_file_in_the_cache_is_named(caches, lraspp):
     path.write_bytes(lraspp[1][:100_000])
     with pytest.raises(ValueError, match=rf"{re.escape(str(path))} cannot be read: .*Delete it, and fetch it again"):
         load_model(LRASPP)
+
+
+def test_a_flipped_bit_in_a_cached_file_of_torchvision_is_never_silent(caches, lraspp, monkeypatch):
+    """torchvision verifies a download only; its cache is read as it is."""
+    publish_torchvision(LRASPP, lraspp[1], monkeypatch)
+    path = published.files(MODELS[LRASPP], "coco")[0]
+    path.parent.mkdir(parents=True)
+    for place in range(0, 8 * len(lraspp[1]), 8 * len(lraspp[1]) // 20):
+        damaged = bytearray(lraspp[1])
+        damaged[place // 8] ^= 1 << place // 8 % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"cannot be read: its SHA-256 is not the announced one.*Delete it"):
+            load_model(LRASPP, device="cpu")
+
+
+def test_a_flipped_bit_in_a_cached_file_of_the_hub_is_never_silent(caches, server, monkeypatch, segformer):
+    serve_hub(server, monkeypatch, MODELS[SEGFORMER].weights["ade20k"].source, segformer[1])
+    load_model(SEGFORMER, device="cpu")
+    blob = published.files(MODELS[SEGFORMER], "ade20k")[-1].resolve()
+    content = bytearray(blob.read_bytes())
+    content[-1000] ^= 4
+    blob.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors cannot be read: its SHA-256 is not the announced one"):
+        load_model(SEGFORMER, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "5", "null", '{"image_mean": 5}', '{"image_mean": ["a"]}', '{"image_std": [null]}', "{"]
+)
+def test_damaged_settings_of_the_preprocessing(caches, server, monkeypatch, segformer, text):
+    files = segformer[1] | {"preprocessor_config.json": text.encode()}
+    serve_hub(server, monkeypatch, MODELS[SEGFORMER].weights["ade20k"].source, files)
+    with pytest.raises(ValueError, match=r"segformer_b0|preprocessor_config\.json"):
+        load_model(SEGFORMER)
+
+
+@pytest.mark.parametrize("text", ["../../../elsewhere", "", "main\n../x", "\xff"])
+def test_a_damaged_reference_of_the_hub_leads_nowhere(caches, text):
+    ref = published.repository(MODELS[SEGFORMER].weights["ade20k"].source) / "refs" / "main"
+    ref.parent.mkdir(parents=True)
+    ref.write_bytes(text.encode("latin-1"))
+    folder = published.files(MODELS[SEGFORMER], "ade20k")[0].parent
+    assert folder == ref.parents[1] / "snapshots" / "main"
 
 
 def test_files_with_another_hash_than_announced_are_deleted(caches, server, monkeypatch, tmp_path, segformer):

@@ -1,0 +1,59 @@
+"""A photograph of any size: its mask, table and overlay with a part of the scores in memory at a time.
+
+`predict` keeps the scores of all tiles, at fine output strides many times the memory of the photograph.
+"""
+
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from seglab.inference.prediction import as_probs, class_table, fast_model, predict
+from seglab.inference.tiles import score_strips, strips, tiles
+from seglab.masks.painting import overlay
+from seglab.models.adapters import Mask2FormerModel, SegModel
+
+Advance = Callable[[float], object]  # is called with the fraction of the work that is done since the last call
+_ROWS = 256  # a multiple of the period of the stripes that some class sets have
+
+
+def mask_and_table(
+    model: SegModel, image: Tensor, *, tile: tuple[int, int] | None = None, precision: str = "float32", advance: Advance
+) -> tuple[Tensor, pd.DataFrame]:
+    """`Prediction.mask` and `Prediction.table` of an image uint8 (3,H,W); for tile and precision see `predict`.
+
+    Raises:
+        ValueError: as `predict`.
+    """
+    size, tile, count = (image.shape[1], image.shape[2]), tile or model.tile, len(model.classes)
+    boxes = tiles(size, tile or size, None if tile else 0)
+    parts: Iterable[tuple[slice, Tensor]]
+    if len(boxes) == 1:
+        whole = predict(model, image, precision=precision, tile=tile)
+        mask, parts = whole.mask, ((slice(*rows), whole.scores(rows=rows)) for rows in strips(size, count))
+    else:
+        fast = fast_model(model, precision)
+        mask, parts = torch.empty(size, dtype=torch.uint8), score_strips(fast, image, boxes, count, fast.batch)
+    pixels, sums = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.float64)
+    for rows, scores in parts:
+        if len(boxes) > 1:
+            mask[rows] = scores.argmax(0)
+        confidence = as_probs(scores, logits=not isinstance(model, Mask2FormerModel)).amax(0).flatten().double()
+        labels = mask[rows].flatten().long()
+        pixels += torch.bincount(labels, minlength=count)
+        sums.index_add_(0, labels, confidence)
+        advance(scores.shape[1] / size[0])
+    return mask, class_table(model.classes, pixels, sums)
+
+
+def painted(image: Tensor, mask: Tensor, model: SegModel, alpha: float, advance: Advance) -> Image.Image:
+    """The `overlay` of an image uint8 (3,H,W) and its mask uint8 (H,W) as an image of Pillow."""
+    height, width = mask.shape
+    whole = Image.new("RGB", (width, height))
+    for top in range(0, height, _ROWS):
+        strip = overlay(image[:, top : top + _ROWS], mask[top : top + _ROWS], model.classes, alpha)
+        whole.paste(Image.fromarray(strip.permute(1, 2, 0).numpy()), (0, top))
+        advance(strip.shape[1] / height)
+    return whole
