@@ -78,7 +78,7 @@ def nuclei(folder: Path) -> None:
     Raises:
         ValueError: an image or its nuclei are missing.
     """
-    downloads = {path for path in folder.iterdir()}
+    downloads = set(folder.iterdir())
     tables = (pd.read_csv(folder / name) for name in ("stage1_train_labels.csv", "stage1_solution.csv"))
     codes = pd.concat(tables).groupby("ImageId")["EncodedPixels"].agg(list)
     found = {path.stem[:12]: path for path in folder.glob("stage1_t*/*/images/*.png")}

@@ -241,7 +241,7 @@ def title_of(name: str) -> str:
 
 
 def evaluation_split(name: str) -> str | None:
-    """The split for evaluation: test of Toytown and nuclei, else val; None without one. Of your own data test or val."""
+    """The split for evaluation: test of Toytown and nuclei, else val or None; test or val of your own data."""
     if is_path(name):
         splits = splits_of(find_card(name))
         return next((split for split in ("test", "val") if split in splits), None)

@@ -67,6 +67,7 @@ def fit(
     transform = partial(augment, recipe=recipe, favour=[train.classes.index(name) for name in recipe.favour])
     batches = Batches(train, transform, recipe.batch, recipe.seed, rank, world, workers)
     criterion = make_criterion(recipe, batches.pairs, accelerator.device, not quiet)
+    batches.balance(recipe.balance, not quiet)
     first, steps = len(rows), len(batches)
     bar = tqdm(total=recipe.epochs * steps, initial=first * steps, unit="step", desc=model.spec.title, disable=quiet)
     for epoch in range(first, recipe.epochs):
