@@ -137,6 +137,11 @@ def test_nuclei_by_hand():
     ]
 
 
+def test_a_corner_of_background_makes_no_boundary():
+    target = derived.nuclei_target(["1 12 14 3"], (4, 4))  # all pixels but one in the corner
+    assert target.tolist() == [[1, 1, 2, 0], [1, 1, 1, 2], [1, 1, 1, 1], [1, 1, 1, 1]]
+
+
 def test_nuclei_are_made_from_the_archives(server, tmp_path, monkeypatch):
     """From both stages; a large image is reduced; nothing but images and masks stays."""
     listed = {"a" * 12: "train", "b" * 12: "val", "c" * 12: "test", "d" * 12: "stained"}
