@@ -96,10 +96,10 @@ def _lines(spec: ModelSpec, weights: str) -> list[str]:
     elif not is_available(spec, weights):
         lines.append("not available: the file of the weights is missing")
     elif found := card(spec.name, weights):
-        measured = found["measured"]
+        measured, shifted = found["measured"], found.get("shifted")
+        if shifted:
+            lines.append(f"mIoU {shifted['miou']:.3f} on {shifted['data']}, whose images are of another kind")
         ious = ", ".join(f"{name} {iou:.2f}" for name, iou in measured["iou"].items() if iou is not None)
         lines += [f"IoU: {ious}", measured["convention"], f"{found['minutes']} minutes of: {found['command']}",
                   f"sha256 {found['sha256']}"]  # fmt: skip
-        if shifted := found.get("shifted"):
-            lines.insert(3, f"mIoU {shifted['miou']:.3f} on {shifted['data']}, whose images are of another kind")
     return lines
