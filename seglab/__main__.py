@@ -142,7 +142,10 @@ app.command()(train)
 @app.command()
 def predict(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files, or folders of them.")],
-    model: Annotated[str, typer.Option(help="A model as unet_mini:camvid, or a checkpoint.")] = "unet_mini:camvid",
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model as unet_mini:camvid, or a checkpoint; by default the best bundled one."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for masks, overlays and the table.")] = Path("predictions"),
     data: Annotated[
         str | None,
@@ -174,10 +177,11 @@ def predict(
     from seglab.data.loading import classes_of
     from seglab.inference.folder import segment
     from seglab.models.loading import load_model
+    from seglab.models.weights.zoo import photograph_model
 
     with plain_errors():
         paths = image_paths(photos)
-        net = load_model(model, device=device)
+        net = load_model(model or photograph_model(), device=device)
         if data is not None:
             net.classes = classes_of(data, net.classes.names)
         typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")

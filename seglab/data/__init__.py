@@ -7,6 +7,7 @@ images       an image in any form → uint8 (3,H,W)
 labels       label maps: read, write, translate, and the one check of labels
 dataset      `Record`, `Sample`, `SegmentationDataset`
 readers      the files of each known data set
+derived      data sets that are made from published ones: photographs, nuclei
 catalogue    the table `DATASETS`
 loading      `load_dataset`: find, download, verify; `DataSelection`
 card         `Card`: what dataset.yaml states about your own data

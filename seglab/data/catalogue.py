@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 
 from seglab._utils.download import human
-from seglab.data import readers
+from seglab.data import derived, readers
+from seglab.data.classes import CLASS_SETS
 from seglab.data.dataset import Reader
 from seglab.data.toytown import scene as toytown
 
@@ -19,7 +20,7 @@ class Download:
     url: str
     num_bytes: int  # approximate where there is no hash
     hash: str | None = None  # "md5:…"; None where the published archive may change: only its files are verified
-    member: str = ""  # the folder of the archive to keep; by default all of it
+    member: str | None = ""  # the folder of the archive to keep; by default all of it; None where it is one plain file
     into: str = ""  # subfolder of the data set's folder for the unpacked files
     mirrors: tuple[str, ...] = ()  # other addresses of the same file
 
@@ -39,10 +40,13 @@ class DatasetSpec:
     reader: Reader | None = None  # lists the pairs in that folder
     downloads: tuple[Download, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # split → SegmentationDataset.fingerprint
-    prepare: Callable[[Path], None] | None = None  # is called with the unpacked folder before it is verified
+    base: str = ""  # key in DATASETS of the data set that this one is made from; it is installed first
+    # Called before verification with the unpacked folder, and with the folder of `base` where there is one.
+    prepare: Callable[..., None] | None = None
     by_hand: str = ""  # instructions for a data set that cannot be downloaded without an account
 
 
+_BBBC038 = "https://data.broadinstitute.org/bbbc/BBBC038"
 DATASETS: dict[str, DatasetSpec] = {
     "toytown": DatasetSpec(
         title="Toytown", classes="street", splits={split: len(seeds) for split, seeds in toytown.SPLITS.items()},
@@ -128,6 +132,39 @@ DATASETS: dict[str, DatasetSpec] = {
         folder="cityscapes", reader=readers.cityscapes,
         by_hand="register at https://www.cityscapes-dataset.com, download leftImg8bit_trainvaltest.zip and"
         " gtFine_trainvaltest.zip, and unpack both there",
+    ),
+    # These two have no fingerprints: libraries of images write equal pixels in different bytes.
+    "photographs": DatasetSpec(
+        title="Photographs of people and animals", classes="photographs", splits={"train": 2450, "val": 395},
+        about="photographs of VOC 2012 with people, cats, dogs, horses, cows and sheep, short side 192; its other"
+        " kinds of things are void; most masks of train are SBD's, without void along the outlines",
+        licence="The photographs are from Flickr, under its terms of use; for research.",
+        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        citation="Everingham, Eslami, Van Gool, Williams, Winn, Zisserman 2015; masks of SBD: Hariharan, Arbeláez,"
+        " Bourdev, Maji, Malik 2011",
+        folder="photographs", reader=partial(readers.images_and_masks, classes=CLASS_SETS["photographs"]),
+        base="voc", prepare=derived.photographs,
+        downloads=(
+            Download("https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+                     num_bytes=1_420_000_000, hash="md5:82b4d87ceb2ed10f6038a1cba92111cb",
+                     member="benchmark_RELEASE/dataset/cls", into="cls"),
+        ),
+    ),
+    "nuclei": DatasetSpec(
+        title="Nuclei (BBBC038)", classes="nuclei", splits={"train": 120, "val": 30, "test": 30, "stained": 20},
+        about="micrographs of cell nuclei and the boundary of each; train, val and test are fluorescence, stained shows"
+        " another stain",
+        licence="CC0, public domain.",
+        homepage="https://bbbc.broadinstitute.org/BBBC038",
+        citation="Caicedo et al. 2019: Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl",
+        folder="nuclei", reader=partial(readers.images_and_masks, classes=CLASS_SETS["nuclei"]),
+        prepare=derived.nuclei,
+        downloads=(
+            Download(f"{_BBBC038}/stage1_train.zip", num_bytes=82_900_000, into="stage1_train"),
+            Download(f"{_BBBC038}/stage1_test.zip", num_bytes=9_500_000, into="stage1_test"),
+            Download(f"{_BBBC038}/stage1_train_labels.csv", num_bytes=3_000_000, member=None),
+            Download(f"{_BBBC038}/stage1_solution.csv", num_bytes=400_000, member=None),
+        ),
     ),
     "folder": DatasetSpec(
         title="Your own images", classes="", splits={}, licence="Yours.",

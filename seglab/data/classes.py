@@ -140,6 +140,7 @@ _VOC_NAMES = _split(
     "background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse,"
     " motorbike, person, pottedplant, sheep, sofa, train, tvmonitor"
 )
+_PHOTOGRAPHS = _split("background, person, cat, dog, horse, cow, sheep")  # of VOC, in an order of their own
 # Cordts et al. 2016: the 19 classes of the benchmark in the order of their train ids.
 _CITYSCAPES: dict[str, Color] = {
     "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
@@ -187,6 +188,12 @@ CLASS_SETS: dict[str, ClassSet] = {
     "membrane": ClassSet("membrane", ("membrane", "cell"), ((60, 20, 80), (250, 220, 140))),
     "pets": ClassSet("pets", ("background", "pet"), ((68, 84, 106), (244, 162, 97)), background=0,
                      things=frozenset({"pet"})),
+    "photographs": ClassSet(
+        "photographs", _PHOTOGRAPHS, tuple(voc_colors(21)[_VOC_NAMES.index(name)] for name in _PHOTOGRAPHS),
+        background=0, things=frozenset(_PHOTOGRAPHS[1:]), void_color=(224, 224, 192),
+    ),
+    "nuclei": ClassSet("nuclei", ("background", "nucleus", "boundary"), ((24, 28, 48), (86, 180, 233), (240, 228, 66)),
+                       background=0, things=frozenset({"nucleus"})),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ The data folder is `data/`, or the value of the environment variable `SEGLAB_DAT
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,25 +142,29 @@ def install(spec: DatasetSpec, root: Path, download: bool = True) -> Path:
     total = human(sum(d.num_bytes for d in spec.downloads))
     if not download:
         raise ValueError(f"{spec.title} is not in {folder}; allow the download ({total}), or give its folder (root=…)")
+    base = install(DATASETS[spec.base], root) if spec.base else None
     archives = root / "downloads"
     archives.mkdir(parents=True, exist_ok=True)
     with FileLock(archives / f"{folder.name}.lock"):  # the processes of a distributed run call this at the same time
         if not folder.is_dir():
             print(f"{spec.title} is downloaded to {folder}: about {total}, once. Licence: {spec.licence}")
-            _install(spec, folder, archives)
+            _install(spec, folder, archives, base)
     return folder
 
 
-def _install(spec: DatasetSpec, folder: Path, archives: Path) -> None:
+def _install(spec: DatasetSpec, folder: Path, archives: Path, base: Path | None) -> None:
     paths = [_fetch(item, archives) for item in spec.downloads]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archives) as temporary:
         staged = Path(temporary) / folder.name
         try:
             for item, path in zip(spec.downloads, paths, strict=True):
-                unpack(path, staged / item.into, item.member)
+                if item.member is None:
+                    shutil.copy(path, staged)
+                else:
+                    unpack(path, staged / item.into, item.member)
             if spec.prepare:
-                spec.prepare(staged)
+                spec.prepare(staged, *[base] * bool(base))
             for split in spec.splits:
                 _verify(spec, split, staged)
         except ValueError as error:
@@ -236,11 +241,11 @@ def title_of(name: str) -> str:
 
 
 def evaluation_split(name: str) -> str | None:
-    """The split for evaluation: test of Toytown, else val; None without one. Of your own data test or val."""
+    """The split for evaluation: test of Toytown and nuclei, else val or None; test or val of your own data."""
     if is_path(name):
         splits = splits_of(find_card(name))
         return next((split for split in ("test", "val") if split in splits), None)
     spec = DATASETS.get(name.partition(":")[0])
     if spec is None:
         raise unknown("data set", name, DATASETS)
-    return "test" if name.startswith("toytown") else "val" if "val" in spec.splits else None
+    return "test" if name.startswith(("toytown", "nuclei")) else "val" if "val" in spec.splits else None

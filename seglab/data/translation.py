@@ -14,6 +14,10 @@ from seglab.data.classes import IGNORE_INDEX, ClassSet
 # classes follow SegNet's reduction of CamVid's 32 classes to 11.
 _COUNTERPARTS: dict[tuple[str, str], dict[str, str | None]] = {
     ("voc", "street"): {"person": "pedestrian", "bicycle": "bicyclist", "motorbike": "bicyclist", "bus": "car"},
+    ("photographs", "street"): {"person": "pedestrian"},
+    ("street", "photographs"): {"pedestrian": "person", "bicyclist": None, "*": "background"},
+    ("cityscapes", "photographs"): {"rider": "person", "*": "background"},
+    ("ade20k", "photographs"): {"animal": None, "*": "background"},
     ("voc", "cityscapes"): {"motorbike": "motorcycle"},
     ("voc", "ade20k"): {
         "aeroplane": "airplane", "diningtable": "table", "motorbike": "minibike", "pottedplant": "plant",

@@ -95,6 +95,14 @@ class SegModel(nn.Module, ABC):
         loss = criterion(upsample(main, targets), targets)
         return loss if aux is None else loss + AUX_WEIGHT * criterion(upsample(aux, targets), targets)
 
+    def _check_batch(self, images: Tensor) -> None:
+        """A ValueError where BatchNorm could not train on this batch."""
+        if self.training and len(images) == 1 and _batch_norm_after_global_pooling(self.net):
+            raise ValueError(
+                f"{self.spec.title} cannot train on a batch of one: its global pooling leaves one pixel an image, and"
+                " BatchNorm needs two values a channel. Use two images, or GroupNorm: with_norm(model, 'group')"
+            )
+
     def preprocess(self, image: Tensor) -> Tensor:
         """uint8 (3,H,W) or (B,3,H,W) → float32 (B,3,H,W) of the same size, normalised, on the device of the model."""
         if image.dtype != torch.uint8 or image.ndim not in (3, 4) or image.shape[-3] != 3:
@@ -126,11 +134,7 @@ class TorchvisionModel(SegModel):
     """FCN, DeepLabV3 and LR-ASPP of torchvision, without the interpolation at their end."""
 
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        if self.training and len(images) == 1 and _batch_norm_after_global_pooling(self.net):
-            raise ValueError(
-                f"{self.spec.title} cannot train on a batch of one: its global pooling leaves one pixel an image, and"
-                " BatchNorm needs two values a channel. Use two images, or GroupNorm: with_norm(model, 'group')"
-            )
+        self._check_batch(images)
         features = self.net.backbone(images)
         main = self.net.classifier(features.get("out", features))  # LR-ASPP's head takes low and high features
         if not (self.training and self.spec.has_aux and self.net.aux_classifier is not None):
@@ -146,6 +150,7 @@ class PlainModel(SegModel):
     """
 
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        self._check_batch(images)
         height, width = images.shape[-2:]
         padded = F.pad(images, (0, -width % self.spec.divisor, 0, -height % self.spec.divisor))
         output = self.net(padded)

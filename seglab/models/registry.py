@@ -6,7 +6,7 @@ from typing import Any
 from seglab._utils.errors import unknown
 from seglab.models import architectures as build
 from seglab.models.adapters import Mask2FormerModel, PlainModel, TorchvisionModel
-from seglab.models.spec import ZOO, ModelSpec, Weights
+from seglab.models.spec import WHEEL, ZOO, ModelSpec, Weights
 
 _ADE20K = partial(Weights, "ade20k", 512, trained_on="ADE20K train", measured_on="ADE20K val")
 _CITYSCAPES = partial(Weights, "cityscapes", 1024, trained_on="Cityscapes train", measured_on="Cityscapes val")
@@ -26,10 +26,24 @@ UNET_RESNET34 = {
     "imagenet": Weights(None, None, "smp-hub/resnet34.imagenet", 85_000_000, trained_on="ImageNet, the encoder only",
                         licence="see huggingface.co/smp-hub/resnet34.imagenet"),
 }  # fmt: skip
+_PHOTOGRAPHS = "MIT; the photographs are from Flickr, under its terms of use, and VOC provides them for research"
 MINI = {
     "toytown": Weights("street", 192, ZOO, trained_on="Toytown train", licence="MIT, like seglab itself"),
     "camvid": Weights("street", 240, ZOO, trained_on="CamVid train, from the Toytown weights",
                       licence="MIT; CamVid's authors state no licence for the photographs"),
+    "photographs": Weights("photographs", 192, ZOO, licence=_PHOTOGRAPHS,
+                           trained_on="photographs of people and animals, from the Toytown weights"),
+}  # fmt: skip
+NUCLEI = {
+    "nuclei": Weights("nuclei", 384, ZOO, trained_on="nuclei (BBBC038), from random weights",
+                      licence="MIT, like seglab itself; the micrographs are in the public domain"),
+}  # fmt: skip
+LITE = {
+    "photographs": Weights(
+        "photographs", 192, ZOO,
+        trained_on=f"photographs of people and animals; the encoder from ImageNet weights of {WHEEL}",
+        licence=f"{_PHOTOGRAPHS}; the encoder's ImageNet weights: Apache-2.0"),
+    "imagenet": Weights(None, None, WHEEL, 18_000_000, trained_on="ImageNet, the encoder only", licence="Apache-2.0"),
 }  # fmt: skip
 
 
@@ -47,6 +61,8 @@ def _torchvision(name: str, title: str, family: str, mebibytes: float, miou: flo
 
 
 _mini = partial(ModelSpec, classes="street", weights=MINI, size=(192, 256))
+_lite = partial(ModelSpec, library="smp", classes="photographs", adapter=PlainModel, backbone="encoder", weights=LITE,
+                size=(192, 256))  # fmt: skip
 
 _ROWS = [
     _torchvision("fcn_resnet50", "FCN, ResNet-50", "FCN", 135.009, 0.605,
@@ -73,7 +89,7 @@ _ROWS = [
     _mini("fcn_mini", "FCN mini", "FCN", "torchvision", build=build.fcn_mini, adapter=TorchvisionModel,
           backbone="backbone", has_aux=True, params=515_595, gmacs=0.5251),
     _mini("unet_mini", "U-Net mini", "U-Net", "seglab", build=build.unet_mini, adapter=PlainModel,
-          backbone="encoder", params=1_812_187, gmacs=2.2067),
+          backbone="encoder", weights=MINI | NUCLEI, params=1_812_187, gmacs=2.2067),
     _mini("deeplabv3_mini", "DeepLabV3 mini", "DeepLabV3", "torchvision", build=build.deeplabv3_mini,
           adapter=TorchvisionModel, backbone="backbone", has_aux=True, params=901_387, gmacs=0.8082),
     _mini("lraspp_mini", "LR-ASPP mini", "LR-ASPP", "torchvision", build=build.lraspp_mini, adapter=TorchvisionModel,
@@ -82,6 +98,10 @@ _ROWS = [
           adapter=PlainModel, backbone="segformer", params=1_806_683, gmacs=0.5479),
     _mini("mask2former_mini", "Mask2Former mini", "Mask2Former", "transformers", build=build.mask2former_mini,
           adapter=Mask2FormerModel, backbone="model.pixel_level_module.encoder", params=1_460_359, gmacs=0.6625),
+    _lite("unet_lite", "U-Net, EfficientNet-Lite0", "U-Net", build=build.unet_lite,
+          divisor=32, params=4_105_687, gmacs=1.4429),
+    _lite("deeplabv3plus_lite", "DeepLabV3+, EfficientNet-Lite0", "DeepLabV3+", build=build.deeplabv3plus_lite,
+          divisor=16, params=3_300_055, gmacs=0.8000),
 ]  # fmt: skip
 MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _ROWS}
 

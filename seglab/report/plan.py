@@ -14,7 +14,6 @@ from seglab.evaluation.command import name_and_value
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.loop import Evaluable
 from seglab.models.registry import MODELS
-from seglab.models.spec import ZOO
 from seglab.models.weights.cards import is_available
 
 # The types of fields that are one value → how an error message describes them.
@@ -54,8 +53,8 @@ class Plan:
 
 def default_plan() -> Plan:
     """All minis whose weights are bundled, on Toytown in clear and in bad weather."""
-    minis = {name: (name,) for name, spec in MODELS.items() for first, row in list(spec.weights.items())[:1]
-             if row.source == ZOO and is_available(spec, first)}  # fmt: skip
+    minis = {name: (name,) for name, spec in MODELS.items()
+             if next(iter(spec.weights)) == "toytown" and is_available(spec, "toytown")}  # fmt: skip
     weathers = tuple(DataSelection(f"toytown:{weather}", images=60) for weather in ("night", "fog", "rain"))
     return Plan(minis, (DataSelection("toytown", images=200), *weathers), title="Six architectures on Toytown")
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
 
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.transforms import Joint
@@ -31,6 +33,7 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, dataset: SegmentationDataset, transform: Joint, keep: bool = False) -> None:
         self.dataset, self.transform, self.keep, self.seed = dataset, transform, keep, 0
         self.cache: dict[int, tuple[Tensor, Tensor]] = {}
+        self.counts: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -51,6 +54,14 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
             self.cache[index] = sample.image, sample.target
         return sample.image, sample.target
 
+    def count_pixels(self, progress: bool) -> NDArray[np.int64]:
+        """Pixels of each class in each image, int64 (N,K), without void; counted once."""
+        if self.counts is None:
+            indices = tqdm(range(len(self)), desc="counting classes", unit="image", disable=not progress)
+            counts = [np.bincount(self.read(i)[1].numpy().ravel(), minlength=256) for i in indices]
+            self.counts = np.stack(counts)[:, : len(self.dataset.classes)]
+        return self.counts
+
 
 class Batches:
     """The batches of each epoch: `batch` crops per step in each of `world` processes, of which `rank` is this one.
@@ -67,6 +78,11 @@ class Batches:
         num_bytes = 4 * dataset[0].target.numel() * len(dataset)
         self.pairs = Pairs(dataset, transform, keep=workers == 0 and num_bytes < CACHE_BYTES)
         self.crops = repeats * len(dataset)
+        self.chances: NDArray[np.float64] | None = None
+
+    def balance(self, power: float, progress: bool = False) -> None:
+        """From now on draw images with rare classes more often, see `chances`; power 0 draws each once an epoch."""
+        self.chances = chances(self.pairs.count_pixels(progress), power) if power else None
 
     def __len__(self) -> int:
         """Steps per epoch; crops that do not fill a batch in every process are left out of the epoch."""
@@ -77,6 +93,37 @@ class Batches:
         torch.manual_seed(seed_of(self.seed, epoch, self.rank))
         self.pairs.seed = seed_of(self.seed, epoch)
         rng = torch.Generator().manual_seed(self.pairs.seed)
-        order = torch.randperm(self.crops, generator=rng)[: len(self) * self.world * self.batch]
+        order, count = torch.randperm(self.crops, generator=rng), len(self) * self.world * self.batch
+        if self.chances is None:
+            order = order[:count]
+        else:
+            order = _drawn(order, torch.from_numpy(self.chances).repeat(self.crops // len(self.pairs)), count, rng)
         mine = order.view(len(self), self.world, self.batch)[:, self.rank].tolist()
         yield from DataLoader(self.pairs, batch_sampler=mine, num_workers=self.workers, generator=rng)
+
+
+def chances(counts: NDArray[np.int64], power: float) -> NDArray[np.float64]:
+    """How often each image is drawn, relative to the others: (1 / fraction of images with its rarest class)^power.
+
+    Power 0.5 is close to the repetition of images by Gupta, Dollár & Girshick (2019, LVIS). An image without a label is
+    drawn as often as one whose classes are in every image.
+
+    Args:
+        counts: (N,K), pixels of each class in each image.
+
+    Returns:
+        float64 (N,), each at least 1.
+    """
+    present = counts > 0
+    return np.where(present, present.mean(axis=0), 1.0).min(axis=1) ** -power
+
+
+def _drawn(order: Tensor, chances: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """`count` indices, each as often as its chance says, rounded up or down at random, in random order.
+
+    This is systematic sampling: an image with the mean chance is drawn once, and not three times or never.
+    """
+    ends = chances[order].cumsum(0)
+    marks = (torch.arange(count) + torch.rand((), generator=rng).double()) / count * ends[-1]
+    drawn = order[torch.searchsorted(ends, marks, right=True).clamp(max=len(order) - 1)]
+    return drawn[torch.randperm(count, generator=rng)]

@@ -71,6 +71,7 @@ def fit(
     transform = partial(augment, recipe=recipe, favour=[train.classes.index(name) for name in recipe.favour])
     batches = Batches(train, transform, recipe.batch, recipe.seed, rank, world, workers, recipe.repeats)
     criterion = make_criterion(recipe, batches.pairs, accelerator.device, not quiet)
+    batches.balance(recipe.balance, not quiet)
     first, steps = len(rows), len(batches)
     bar = tqdm(total=recipe.epochs * steps, initial=first * steps, unit="step", desc=model.spec.title, disable=quiet)
     for epoch in range(first, recipe.epochs):
@@ -83,9 +84,8 @@ def fit(
         mean_loss, lr = train_epoch(state, loss, batches, recipe, epoch, accelerator, bar)
         counts, val_loss = validate(state.kept, val, recipe.size, criterion, accelerator, recipe.precision)
         row = _row(epoch, mean_loss, val_loss, counts, lr, perf_counter() - began, model)
-        best = all(row["miou"] > earlier["miou"] for earlier in rows)
         rows.append(row)
-        run.save(state, rows, best)
+        run.save(state, rows, all(row["miou"] > earlier["miou"] for earlier in rows[:-1]))
         accelerator.wait_for_everyone()
         bar.set_postfix(loss=f"{mean_loss:.3f}", miou=f"{row['miou']:.3f}")
         if on_epoch and rank == 0:

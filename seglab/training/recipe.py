@@ -35,8 +35,10 @@ class Recipe:
     flip: Annotated[float, "Probability of a horizontal flip."] = 0.5
     jitter: Annotated[float, "Largest relative change of brightness, contrast and saturation."] = 0.2
     favour: Annotated[tuple[str, ...], "Rare classes; half of the crops contain one of them. Repeatable."] = ()
+    balance: Annotated[float, "How much more often images with rare classes are drawn: 0 not at all, 1 fully."] = 0.0
     optimizer: Annotated[str, "adamw (Loshchilov & Hutter 2019), or sgd with momentum 0.9."] = "adamw"
     lr: Annotated[float | None, "Highest learning rate; by default the usual one of the model's family."] = None
+    backbone_lr: Annotated[float, "Learning rate of the backbone, as a fraction of that of the other layers."] = 1.0
     weight_decay: Annotated[float, "Decay of the weights; biases and the scales of norms have none."] = 0.01
     warmup: Annotated[float, "Fraction of the steps in which the learning rate rises linearly from 0."] = 0.05
     power: Annotated[float, "Exponent of the decay after the warm-up, (1 − progress)^power (Chen et al. 2017)."] = 0.9
@@ -59,8 +61,8 @@ class Recipe:
 
         for names, low, high, expected in (
             ("epochs batch repeats", 1, math.inf, "at least 1"),
-            ("jitter weight_decay power clip freeze seed", 0, math.inf, "0 or more"),
-            ("flip", 0, 1, "from 0 to 1"),
+            ("jitter backbone_lr weight_decay power clip freeze seed", 0, math.inf, "0 or more"),
+            ("flip balance", 0, 1, "from 0 to 1"),
             ("warmup ema", 0, math.nextafter(1, 0), "from 0 to below 1"),
         ):
             for name in names.split():

@@ -3,7 +3,6 @@
 import math
 from typing import Any, cast
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
@@ -44,10 +43,18 @@ class State:
 
 
 def make_optimizer(model: SegModel, recipe: Recipe) -> torch.optim.Optimizer:
-    """Biases and the scales of norms have no weight decay, because they do not make a model more complex."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    """Biases and the scales of norms have no weight decay, because they do not make a model more complex.
+
+    The `factor` of each group multiplies the learning rate; the backbone has groups of its own where it is not 1.
+    """
+    parts = {1.0: list(model.parameters())}
+    if recipe.backbone_lr != 1:
+        parts = {1.0: model.head_parameters(), recipe.backbone_lr: model.backbone_parameters()}
+    groups = [
+        {"params": [p for p in part if (p.ndim > 1) == decayed], "factor": factor,
+         "weight_decay": recipe.weight_decay if decayed else 0.0}
+        for factor, part in parts.items() for decayed in (True, False)
+    ]  # fmt: skip
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=0.9)  # fused=True fails once frozen weights are released
     return torch.optim.AdamW(groups, lr=0.0, fused=True)
@@ -71,9 +78,7 @@ def make_criterion(recipe: Recipe, pairs: Pairs, device: torch.device, progress:
     """The loss of a recipe, with class weights from the pixels of the training data where it asks for them."""
     if recipe.weights == "none":
         return criterion(recipe.loss)
-    indices = tqdm(range(len(pairs)), desc="counting classes", unit="image", disable=not progress)
-    counts = np.stack([np.bincount(pairs.read(i)[1].numpy().ravel(), minlength=256) for i in indices])
-    weights = class_weights(counts[:, : len(pairs.dataset.classes)], recipe.weights) ** 0.5
+    weights = class_weights(pairs.count_pixels(progress), recipe.weights) ** 0.5
     return criterion(recipe.loss, weights.to(device))
 
 
@@ -104,7 +109,7 @@ def train_epoch(
     for i, (images, targets) in enumerate(batches.of(epoch)):
         lr = learning_rate(model, recipe, (epoch * len(batches) + i + 0.5) / (recipe.epochs * len(batches)))
         for group in state.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["factor"]
         images = normalize(images.to(accelerator.device, memory_format=torch.channels_last))
         value = loss(images, targets.to(accelerator.device))
         state.optimizer.zero_grad(set_to_none=True)

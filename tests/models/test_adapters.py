@@ -33,7 +33,7 @@ def test_preprocess_and_scores_have_the_common_form(untrained, name, size):
     with torch.inference_mode():
         scores = model(batch)
     batch_size, classes, height, width = scores.shape
-    stride = {"U-Net": 1, "SegFormer": 4, "Mask2Former": 4}.get(
+    stride = {"U-Net": 1, "SegFormer": 4, "Mask2Former": 4, "DeepLabV3+": 4}.get(
         model.spec.family, 16 if name == "deeplabv3_mobilenet_v3_large" else 8
     )
     assert (batch_size, classes) == (2, 2)

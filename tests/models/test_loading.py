@@ -1,6 +1,7 @@
 """`load_model`: names of models, weights and classes, and what is refused."""
 
 import inspect
+import re
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_weights_are_named_once(untrained, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if not spec.has_aux])
 def test_a_model_without_auxiliary_head(name):
-    with pytest.raises(ValueError, match=f"{MODELS[name].title} has no auxiliary head"):
+    with pytest.raises(ValueError, match=rf"{re.escape(MODELS[name].title)} has no auxiliary head"):
         load_model(name, weights=None, aux=True)
 
 

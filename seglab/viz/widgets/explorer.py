@@ -70,9 +70,9 @@ def explore(
 
 
 def available_models() -> list[str]:
-    """Models whose weights need no download, as MODEL:WEIGHTS."""
-    return [f"{name}:{weights}" for name, spec in MODELS.items() for weights in spec.weights
-            if is_available(spec, weights)]  # fmt: skip
+    """Models that can predict without a download, as MODEL:WEIGHTS."""
+    return [f"{name}:{weights}" for name, spec in MODELS.items() for weights, row in spec.weights.items()
+            if row.classes and is_available(spec, weights)]  # fmt: skip
 
 
 def available_data() -> list[str]:

@@ -41,10 +41,12 @@ def test_a_page_of_a_model(caches, tmp_path, monkeypatch):
     assert "not available: the file of the weights is missing" in cards.page("unet_mini")["unet_mini:toytown"]
     (tmp_path / "unet_mini-toytown.safetensors").write_bytes(b"weights")
     measured = {"data": "toytown test", "convention": "void ignored", "miou": 0.654, "iou": {"sky": 0.9, "pole": None}}
-    card = {"command": "seglab train …", "minutes": 4.5, "sha256": "abc", "measured": measured}
+    shifted = measured | {"data": "toytown:night test", "miou": 0.321}
+    card = {"command": "seglab train …", "minutes": 4.5, "sha256": "abc", "measured": measured, "shifted": shifted}
     (tmp_path / "unet_mini-toytown.json").write_text(json.dumps(card))
     lines = cards.page("unet_mini")["unet_mini:toytown"]
     assert "mIoU 0.654 on toytown test" in lines
+    assert "mIoU 0.321 on toytown:night test, whose images are of another kind" in lines
     assert "IoU: sky 0.90" in lines
     assert "4.5 minutes of: seglab train …" in lines
     assert "sha256 abc" in lines

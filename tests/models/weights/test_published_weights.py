@@ -73,7 +73,7 @@ def test_labels_are_resolved():
     for wrong in ("segformer_b0:voc", "segformer"):
         with pytest.raises(ValueError, match="unknown published weights"):
             published.resolve(wrong)
-    with pytest.raises(ValueError, match="the weights of unet_mini are bundled with seglab"):
+    with pytest.raises(ValueError, match="unet_mini:toytown is bundled with seglab"):
         published.resolve("unet_mini")
 
 
