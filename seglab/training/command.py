@@ -93,6 +93,7 @@ def _load(
 
     Of your own data without splits four fifths of the groups are for training, or all images if `val` is given.
     """
+    from seglab.data.card import CARD
     from seglab.data.inspection import find_card
     from seglab.data.loading import is_path, load_dataset
     from seglab.data.own import load_card, splits_of
@@ -106,16 +107,21 @@ def _load(
     if val:
         train_data, val_data = load_card(card, "train" if known else None), load_dataset(val, "val")
         return train_data, val_data, f"split: {len(train_data)} images for training, because --val names other data"
+    written = not Path(data).expanduser().is_dir() or (Path(data).expanduser() / CARD).is_file()
+    proposed = not written and {"train", "val"} <= card.splits.keys()  # by the inspection of the folder
+    divided = "val" not in known and not card.splits
+    card = replace(card, splits=DIVISION) if divided else card
     reason = "as the data state"
-    if "val" not in known and not card.splits:
-        card = replace(card, splits=DIVISION)
-        stated = ", ".join(f"{name}: {value}" for name, value in DIVISION.items())
+    if divided or proposed:
+        stated = ", ".join(f"{name}: {value}" for name, value in card.splits.items())
         reason = (
-            "by group, because the data state no division; to evaluate on the same images, add to the card"
-            f" splits: {{{stated}}}"
+            f"by {card.splits.get('by', 'group')}, because the data state no division; to evaluate on the same images,"
+            f" state it in {CARD}, as splits: {{{stated}}}"
         )
     train_data, val_data = (load_card(card, name) for name in usual)
-    counts = [f"{len(part)} images in {len(set(part.groups))} groups" for part in (train_data, val_data)]
+    groups = [len(set(part.groups)) for part in (train_data, val_data)]
+    counts = [f"{len(part)} images in {count} group{'s' * (count > 1)}"
+              for part, count in zip((train_data, val_data), groups, strict=True)]  # fmt: skip
     return train_data, val_data, f"split: {counts[0]} for training and {counts[1]} for validation, {reason}"
 
 

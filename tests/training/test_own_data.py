@@ -41,14 +41,22 @@ def test_a_card_without_splits_is_divided_by_group(train, tmp_path):
     """Deterministically, into four fifths and one fifth of the groups."""
     folder = leaves(tmp_path / "leaves", NAMES, "groups: '^(.)_'", scale=24)
     output, (_, first, val, recipe, _) = train(folder)
-    assert "split: 8 images in 4 groups for training and 2 images in 1 groups for validation, by group" in output
-    assert "splits: {train: 0.8, val: 0.2, seed: 0}" in output
+    assert "split: 8 images in 4 groups for training and 2 images in 1 group for validation, by group" in output
+    assert "state it in dataset.yaml, as splits: {train: 0.8, val: 0.2, seed: 0}" in output
     assert not set(first.groups) & set(val.groups) and sorted(first.ids + val.ids) == sorted(NAMES)
     assert (first.split, val.split) == ("train", "val")
     _, (_, again, *_) = train(folder)
     assert again.ids == first.ids
     assert "crops:" in output and "class weights: none" in output and "epochs: 20, each with 50 crops" in output
     assert recipe == Recipe(repeats=50, size=(192, 256), resolution="fit")
+
+
+def test_a_folder_without_a_card_is_divided_in_the_same_way(train, tmp_path):
+    folder = leaves(tmp_path / "leaves", NAMES, scale=24)
+    (folder / "dataset.yaml").unlink()
+    output, (_, first, val, *_) = train(folder)
+    assert "by group, because the data state no division; to evaluate on the same images, state it" in output
+    assert len(first) == 8 and len(val) == 2
 
 
 def test_splits_of_the_card_are_used(train, tmp_path):
