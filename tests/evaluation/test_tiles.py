@@ -11,7 +11,7 @@ from helpers.evaluation import assert_same, command, counted, evaluate, noisy, o
 
 from seglab import Results, predict
 from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION
-from seglab.evaluation.store import read
+from seglab.evaluation.reading import read
 from seglab.metrics.boundary import boundary_counts
 from seglab.metrics.calibration import calibration_counts
 from seglab.models.adapters import wrap
