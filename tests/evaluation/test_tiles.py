@@ -15,7 +15,7 @@ from seglab.evaluation.reading import read
 from seglab.metrics.boundary import boundary_counts
 from seglab.metrics.calibration import calibration_counts
 from seglab.models.adapters import wrap
-from seglab.report.build import _claim
+from seglab.report.build import _keep_plan
 from seglab.report.plan import plan_from
 
 TILE = (48, 64)
@@ -124,13 +124,14 @@ def test_the_command_and_a_plan_take_tiles(folder, tmp_path):
 
     plan = plan_from({"models": ["unet_mini:toytown"], "tile": [60, 80]})
     assert list(plan.tile) == [60, 80]
-    _claim(replace(plan, tile=None), tmp_path)
+    _keep_plan(replace(plan, tile=None), tmp_path)
     older = json.loads((tmp_path / "plan.json").read_text())
     del older["tile"], older["overlap"]
+    path.rename(tmp_path / "counts.sqlite")
     (tmp_path / "plan.json").write_text(json.dumps(older))
-    _claim(replace(plan, tile=None), tmp_path)  # a report from before there were tiles
+    _keep_plan(replace(plan, tile=None), tmp_path)  # a report from before there were tiles
     with pytest.raises(ValueError, match="it differs in tile"):
-        _claim(plan, tmp_path)
+        _keep_plan(plan, tmp_path)
 
 
 def test_too_little_memory_is_reported(monkeypatch):
