@@ -372,6 +372,28 @@ WRONG_ANSWERS: dict[str, dict[str, list[str]]] = {
             "    return quality >= np.maximum.accumulate(quality)",
         ],
     },
+    "14_your_own_data": {
+        "to_labels": [
+            "def to_labels(mask): return (mask > 0).astype(np.uint8)",  # void becomes a car
+            "def to_labels(mask): return mask // 255",  # void becomes background
+            "def to_labels(mask):\n"  # the car becomes void, and then a car is void
+            "    mask = np.where(mask == 128, 255, mask)\n    return np.where(mask == 255, 1, mask).astype(np.uint8)",
+            "def to_labels(mask):\n    mask[mask == 255] = 1\n    mask[mask == 128] = 255\n    return mask",  # changed
+        ],
+        "validation": [
+            "def validation(groups, fraction): return [i >= len(groups) * (1 - fraction) for i in range(len(groups))]",
+            "def validation(groups, fraction): return [g == max(groups) for g in groups]",  # one group
+            "def validation(groups, fraction):\n"  # a fraction of the groups, not of the images
+            "    names = sorted(set(groups), reverse=True)\n"
+            "    return [g in names[: round(len(names) * fraction)] for g in groups]",
+            "def validation(groups, fraction):\n"  # the first groups
+            "    chosen = set()\n"
+            "    for group in sorted(set(groups)):\n"
+            "        if sum(g in chosen for g in groups) < fraction * len(groups):\n"
+            "            chosen.add(group)\n"
+            "    return [g in chosen for g in groups]",
+        ],
+    },
     "15_report": {
         "told_apart": [
             "def told_apart(low, high): return low > 0",  # only one way round
