@@ -67,7 +67,7 @@ def evaluate(
         models: names for `load_model`, models, `Predictions`; as a mapping or as pairs with the name in tables, which
             trainings of one recipe share. Each thread has its own copy of a model; call `torch.set_num_threads(1)` for
             a module that draws random numbers or keeps data outside of itself.
-        store: SQLite file; images that it holds already are not computed again. None keeps nothing.
+        store: SQLite file; images that it holds are not computed again. None keeps nothing.
         size: "original" scores masks at the size of the target; "model" resizes targets to the size of the network's
             input, as for the values that torchvision publishes.
         precision: "float32" or "bfloat16", see `inference.fast.FastModel`.
@@ -82,8 +82,8 @@ def evaluate(
         All results that the store holds on this data set. The first of several processes waits for the others.
 
     Raises:
-        ValueError: an argument, image, label or prediction that cannot be used, a file of the data that changes in the
-            meantime, or another measurement of this name in the store. Images finished before stay in the store.
+        ValueError: an argument, image, label or prediction that cannot be used, data that change in the meantime, or
+            another measurement of this name in the store. Images finished before stay in the store.
     """
     _check_arguments(dataset, size, batch, tile, overlap)
     world = int(os.environ.get("WORLD_SIZE", 1))
@@ -92,8 +92,7 @@ def evaluate(
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
     options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
-    hashes = FileHashes()
-    identity = _identity(dataset, options, batch, hashes, progress and rank == 0)
+    identity = _identity(dataset, options, batch, hashes := FileHashes(), progress and rank == 0)
     # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
     batches = [range(i, min(i + batch, len(dataset))) for i in range(0, len(dataset), batch)][rank::world]
     with TemporaryDirectory() as temporary:

@@ -65,7 +65,7 @@ class Store(AbstractContextManager["Store"]):
                 row = (*key, json.dumps(identity), json.dumps(facts))
                 connection.execute("INSERT INTO runs (name, seed, data, identity, facts) VALUES (?, ?, ?, ?, ?)", row)
                 number = connection.execute(find, key).fetchone()[0]
-                connection.execute("INSERT INTO sums VALUES (?, ?, ?)", (number, RUN, text_hash(*row)))
+                connection.execute("REPLACE INTO sums VALUES (?, ?, ?)", (number, RUN, text_hash(*row)))
             return int(connection.execute(find, key).fetchone()[0])
 
     def done(self, name: str, seed: int | None, data: str) -> set[int]:
@@ -83,7 +83,7 @@ class Store(AbstractContextManager["Store"]):
             connection.executemany(f"INSERT INTO counts VALUES ({run}, {image}, ?, ?, ?)", counts)
             connection.executemany(f"INSERT INTO bins VALUES ({run}, {image}, ?, ?, ?, ?, ?)", bins)
             total = sum_of_image(image_row, counts, bins)
-            connection.execute("INSERT INTO sums VALUES (?, ?, ?)", (run, image, total))
+            connection.execute("REPLACE INTO sums VALUES (?, ?, ?)", (run, image, total))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
