@@ -111,8 +111,6 @@ def _problem(classes: ClassSet) -> str | None:
         return f"{count} names but {len(classes.colors)} colours"
     if not (classes.background is None or _is_whole(classes.background, count - 1)):
         return f"background is {classes.background!r}; expected a class index, 0 to {count - 1}, or None"
-    if unknown_things := set(classes.things) - set(classes.names):
-        return f"things holds {min(unknown_things)!r}, which is none of its classes"
     if len(classes.hatches) not in (0, count) or not all(_is_whole(hatch, 255) for hatch in classes.hatches):
         return "hatches must hold one whole number from 0 to 255 for each class, or nothing"
     if not (_is_whole(classes.ignore_index, 255) and classes.ignore_index >= count):
