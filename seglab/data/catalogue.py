@@ -160,10 +160,11 @@ DATASETS: dict[str, DatasetSpec] = {
         folder="nuclei", reader=partial(readers.images_and_masks, classes=CLASS_SETS["nuclei"]),
         prepare=derived.nuclei,
         downloads=(
-            Download(f"{_BBBC038}/stage1_train.zip", num_bytes=82_900_000, into="stage1_train"),
+            # Upper estimates: a longer download is stopped, a shorter one is not.
+            Download(f"{_BBBC038}/stage1_train.zip", num_bytes=90_000_000, into="stage1_train"),
             Download(f"{_BBBC038}/stage1_test.zip", num_bytes=9_500_000, into="stage1_test"),
-            Download(f"{_BBBC038}/stage1_train_labels.csv", num_bytes=3_000_000, member=None),
-            Download(f"{_BBBC038}/stage1_solution.csv", num_bytes=400_000, member=None),
+            Download(f"{_BBBC038}/stage1_train_labels.csv", num_bytes=12_000_000, member=None),
+            Download(f"{_BBBC038}/stage1_solution.csv", num_bytes=2_500_000, member=None),
         ),
     ),
     "folder": DatasetSpec(
