@@ -26,7 +26,7 @@ from seglab.data.palette import Color, voc_colors
 
 CARD = "dataset.yaml"
 # Names of data sets that seglab knows; a test compares them with `DATASETS`.
-RESERVED = ("toytown", "camvid", "voc", "coco", "membrane", "pets", "cityscapes", "folder")
+RESERVED = ("toytown", "camvid", "voc", "coco", "membrane", "pets", "cityscapes", "photographs", "nuclei", "folder")
 _VOID_COLORS = ((0, 0, 0), (224, 224, 192), *voc_colors(256))  # the first one that no class has
 _GENERIC = ("data", "dataset", "datasets", "export")
 _ULTRALYTICS = ("train", "val", "test", "nc", "download", "roboflow")  # further keys of its data.yaml

@@ -2,10 +2,12 @@
 
 import re
 import string
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from helpers.paths import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,20 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "dataset.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "data" / "CARDS.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_documented_examples_are_valid(text, tmp_path):
+    assert read_card(written(tmp_path, text)).format in FORMATS
+
+
+def test_every_key_and_format_is_documented():
+    documented = (ROOT / "data" / "CARDS.md").read_text(encoding="utf-8")
+    keys = {"path" if field.name == "root" else field.name for field in fields(Card)}
+    assert not [name for name in (*keys, *FORMATS) if f"`{name}`" not in documented]
 
 
 def test_a_card_with_every_key(tmp_path):
