@@ -16,7 +16,8 @@ from seglab.masks.painting import overlay
 from seglab.models.adapters import Mask2FormerModel, SegModel
 
 Advance = Callable[[float], object]  # is called with the fraction of the work that is done since the last call
-_ROWS = 256  # a multiple of the period of the stripes that some class sets have
+_ROWS = 256  # that are painted at once; a multiple of the period of the stripes that some class sets have
+_FEW = 16  # rows whose probabilities are computed at once
 
 
 def mask_and_table(
@@ -32,7 +33,7 @@ def mask_and_table(
     parts: Iterable[tuple[slice, Tensor]]
     if len(boxes) == 1:
         whole = predict(model, image, precision=precision, tile=tile)
-        mask, parts = whole.mask, ((slice(*rows), whole.scores(rows=rows)) for rows in strips(size, count))
+        mask, parts = whole.mask, ((slice(*rows), whole.scores(rows=rows)) for rows in strips(size, 4 * count))
     else:
         fast = fast_model(model, precision)
         mask, parts = torch.empty(size, dtype=torch.uint8), score_strips(fast, image, boxes, count, fast.batch)
@@ -40,11 +41,12 @@ def mask_and_table(
     for rows, scores in parts:
         if len(boxes) > 1:
             mask[rows] = scores.argmax(0)
-        confidence = as_probs(scores, logits=not isinstance(model, Mask2FormerModel)).amax(0).flatten().double()
-        labels = mask[rows].flatten().long()
-        pixels += torch.bincount(labels, minlength=count)
-        sums.index_add_(0, labels, confidence)
+        for labels, some in zip(mask[rows].split(_FEW), scores.split(_FEW, dim=1), strict=True):
+            confidence = as_probs(some, logits=not isinstance(model, Mask2FormerModel)).amax(0).flatten().double()
+            pixels += torch.bincount(labels.flatten(), minlength=count)
+            sums.index_add_(0, labels.flatten().long(), confidence)
         advance(scores.shape[1] / size[0])
+        del scores, some  # before the next ones are computed
     return mask, class_table(model.classes, pixels, sums)
 
 
