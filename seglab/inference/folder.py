@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
 from seglab import __version__
@@ -22,7 +21,7 @@ from seglab._utils.hashing import sha256_file, sha256_state
 from seglab._utils.paths import replacing
 from seglab._utils.text import write_csv
 from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
-from seglab.data.images import to_image
+from seglab.data.images import open_image, to_image
 from seglab.data.labels import read_mask, write_mask
 from seglab.inference.large import Advance, mask_and_table, painted
 from seglab.inference.prediction import predictions
@@ -124,10 +123,12 @@ def _mask_file(path: Path, out: Path) -> Path:
 
 def _stored_table(mask_file: Path, origin: dict[str, Any]) -> pd.DataFrame | None:
     """The table in the file of a mask; None if there is no such file, or one with another origin."""
-    try:
-        with Image.open(mask_file) as image:
-            stored = json.loads(image.info["seglab"])
-            table = stored.pop("table")
-    except (OSError, ValueError, KeyError):
+    if not mask_file.is_file():
         return None
-    return pd.DataFrame(table).set_index("class") if stored == origin else None
+    try:
+        with open_image(mask_file) as image:
+            stored = json.loads(image.info["seglab"])
+        table = pd.DataFrame(stored.pop("table")).set_index("class")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # a file of another program
+        return None
+    return table if stored == origin else None

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from seglab import CLASS_SETS, load_dataset, overlay, predict
 from seglab.data.images import to_image
 from seglab.data.labels import read_mask
 from seglab.data.toytown import scene as toytown
-from seglab.inference.folder import segment
+from seglab.inference.folder import _stored_table, segment
 
 STREET = CLASS_SETS["street"]
 
@@ -167,3 +168,15 @@ def test_unusable_photographs_have_no_annotation(tmp_path, model):
     assert len(problems) == 1
     content = json.loads((tmp_path / "out/annotations/instances_predicted.json").read_text(encoding="utf-8"))
     assert [image["file_name"] for image in content["images"]] == ["a.png"]
+
+
+@pytest.mark.parametrize("text", [None, "[]", "5", "{", "[" * 10_000, "{}", '{"table": 5}', '{"table": {"a": [1]}}'])
+def test_masks_of_other_programs_have_no_stored_table(tmp_path, text):
+    about = PngInfo()
+    if text is not None:
+        about.add_text("seglab", text)
+    Image.new("L", (4, 4)).save(tmp_path / "a_mask.png", pnginfo=about)
+    assert _stored_table(tmp_path / "a_mask.png", {}) is None
+    (tmp_path / "a_mask.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
+    assert _stored_table(tmp_path / "a_mask.png", {}) is None
+    assert _stored_table(tmp_path / "missing.png", {}) is None
