@@ -11,7 +11,9 @@ from seglab.data.classes import CLASS_SETS, ClassSet, class_set_fields, class_se
 from seglab.data.palette import voc_colors
 from seglab.data.translation import translate
 
-SIZES = {"voc": 21, "street": 11, "cityscapes": 19, "ade20k": 150, "membrane": 2, "pets": 2}
+SIZES = {
+    "voc": 21, "street": 11, "cityscapes": 19, "ade20k": 150, "membrane": 2, "pets": 2, "photographs": 7, "nuclei": 3
+}  # fmt: skip
 
 
 def test_sizes_and_fixed_colours():
