@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from seglab.data.classes import CLASS_SETS, IGNORE_INDEX
+from seglab.data.images import open_image
 
 _VOC, _SEVEN = CLASS_SETS["voc"].names, CLASS_SETS["photographs"].names
 # Label of VOC → one of seven classes; the other classes are void, as are VOC's outlines.
@@ -48,13 +49,13 @@ def photographs(folder: Path, voc: Path) -> None:
                 f"{photo} or its mask is missing: VOC 2012 is incomplete in {voc}. Move that folder away, so that it is"
                 " downloaded"
             )
-        write_photograph(folder, split, photo, Image.open(mask) if mask.is_file() else _sbd(matlab))
+        write_photograph(folder, split, photo, open_image(mask) if mask.is_file() else _sbd(matlab))
     shutil.rmtree(folder / "cls")
 
 
 def write_photograph(folder: Path, split: str, photo: Path, labels: Image.Image) -> None:
     """Write one pair of `photographs`; `labels` holds VOC's labels in the size of the photograph."""
-    with Image.open(photo) as opened:
+    with open_image(photo) as opened:
         first = io.BytesIO()
         _reduced(opened.convert("RGB"), 208, Resampling.LANCZOS).save(first, "JPEG", quality=88)
     image = _reduced(Image.open(first), 192, Resampling.BICUBIC)
@@ -85,7 +86,7 @@ def nuclei(folder: Path) -> None:
     for split, name in _listed("nuclei"):
         if name not in found or found[name].stem not in codes:
             raise ValueError(f"the archives hold no image {name}…, or no nuclei of it")
-        with Image.open(found[name]) as opened:
+        with open_image(found[name]) as opened:
             image = opened.convert("RGB")
         mask = Image.fromarray(nuclei_target(codes[found[name].stem], (image.height, image.width)))
         if min(image.size) > LARGEST_SHORT:

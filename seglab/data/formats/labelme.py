@@ -3,20 +3,20 @@
 import base64
 from collections.abc import Iterator
 from functools import partial
-from io import BytesIO
 from math import dist
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from seglab.data.card import Card
 from seglab.data.formats.findings import Findings
 from seglab.data.formats.objects import Annotated, Size
 from seglab.data.formats.shapes import Mask, ellipse, pasted, polygon
 from seglab.data.formats.tools import Reader, content_of
+from seglab.data.images import open_image, turned_upright
 
 AREAS = ("polygon", "rectangle", "circle", "mask")
 
@@ -53,12 +53,12 @@ def _area(kind: str, points: list[list[float]], mask: str | None, size: Size) ->
 
 
 def _embedded(data: str) -> NDArray[Any]:
-    return np.array(ImageOps.exif_transpose(_decoded(data)).convert("RGB"))
+    return np.array(turned_upright(_decoded(data)).convert("RGB"))
 
 
 def _decoded(data: str) -> Image.Image:
     """An image file in base64."""
-    return Image.open(BytesIO(base64.b64decode(data)))
+    return open_image(base64.b64decode(data))
 
 
 READER = Reader("labelme", frozenset({"shapes", "imagePath"}), _parse, classes=_classes, per_image=True)

@@ -1,18 +1,16 @@
 """The pixels of an image as its card states them, uint8 (H, W, 3), and what a folder's images need for that."""
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from seglab.data.card import Card
 from seglab.data.formats.findings import Findings
 from seglab.data.formats.raw import TIFF, Source, pixel_values, read_array, tiff_shape, tiff_values
-from seglab.data.images import read_image
+from seglab.data.images import open_image, orientation, read_image
 
 _TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 
@@ -79,9 +77,8 @@ def sizes(path: Path) -> tuple[tuple[int, int], int]:
     if path.suffix.lower() == ".npy":
         return read_array(path).shape[:2], 1
     try:
-        with Image.open(path) as image:
-            orientation = int(image.getexif().get(0x0112, 1))
-            return (image.height, image.width), orientation if 1 <= orientation <= 8 else 1
+        with open_image(path) as image:
+            return (image.height, image.width), orientation(image)
     except Exception:  # Pillow refuses many TIFF files; a damaged file is reported when its pixels are read
         shape = tiff_values(path).shape if path.suffix.lower() in TIFF else pixel_values(path).shape
         return (shape[0], shape[1]), 1
@@ -138,7 +135,7 @@ def value_range(low: float, high: float, kind: np.dtype[Any]) -> tuple[float, fl
 def _has_data(source: Source, bands: int) -> bool:
     """Whether the bands of a TIFF beyond the third are data: they are unless the file is CMYK."""
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with open_image(source) as image:
             return bands > 4 or image.mode != "CMYK"
     except Exception:  # Pillow refuses it, so it is no CMYK picture
         return True
@@ -151,7 +148,7 @@ def _is_deep(path: Path) -> bool:
     if head.startswith(b"\x89PNG"):
         return head[24] == 16
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return image.mode.startswith(("I", "F"))
     except Exception:  # reported when its pixels are read
         return False

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageSequence
 
 from seglab.data.card import Card
 from seglab.data.formats.entries import Labels, fitted, to_labels
-from seglab.data.images import decode
+from seglab.data.images import decode, open_image, turned_upright
+from seglab.data.labels import is_lossy, stored_values
 
 Source = Path | bytes
 TIFF = frozenset({".tif", ".tiff"})
-LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF"})
 _LABEL_NAMES = ("segmentation", "label", "mask", "gt", "groundtruth", "annotation", "inst")  # of arrays in MATLAB files
 
 
@@ -75,10 +75,10 @@ def load(source: Source) -> tuple[NDArray[Any], bool]:
     name, image = decode(source)
     if (pages := getattr(image, "n_frames", 1)) > 1:
         raise ValueError(f"{name}: {pages} pages; a mask has one (format: volumes reads TIFF stacks)")
-    lossy = image.format in LOSSY and b"VP8L" not in _head(source, 4096)  # the chunk of a lossless WebP image
+    lossy = is_lossy(image)
     if image.mode in ("LA", "RGBA", "PA"):
         image = _opaque(image, name)
-    values = np.asarray(image.convert("RGB") if image.mode in ("YCbCr", "CMYK") else image)
+    values = stored_values(image.convert("RGB") if image.mode in ("YCbCr", "CMYK") else image)
     if values.ndim == 3:
         return (values[..., 1] if lossy and np.ptp(values, axis=2).max(initial=0) <= 8 else values), lossy
     return integers(values, name), lossy
@@ -174,7 +174,7 @@ def tiff_values(source: Source) -> NDArray[Any]:
 
 def _pillow_pages(source: Source, problem: str) -> NDArray[Any]:
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with open_image(source) as image:
             pages = np.stack([np.asarray(page) for page in ImageSequence.Iterator(image)])
             return pages if len(pages) > 1 else pages[0]
     except Exception as error:  # Pillow cannot decompress it either
@@ -197,7 +197,7 @@ def tiff_shape(source: Source) -> tuple[int, int, np.dtype[Any]]:
 
 def _pillow_decodes(source: Source) -> bool:
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with open_image(source) as image:
             return image.mode in ("1", "L", "P", "RGB", "I;16") and getattr(image, "n_frames", 1) == 1
     except Exception:  # the caller reports a file that neither library reads
         return False
@@ -221,7 +221,7 @@ def pixel_values(source: Source, upright: bool = False) -> NDArray[Any]:
         pages, bands, _ = tiff_shape(source)
         return np.moveaxis(values, 0, -1) if pages > 1 and bands == 1 and values.ndim == 3 else values
     _, image = decode(source)
-    orientation = ImageOps.exif_transpose if upright else lambda picture: picture
+    orientation = turned_upright if upright else lambda picture: picture
     if _sixteen_bit_colors(source):
         planes = [np.asarray(orientation(_with_byte(source, end)).convert("RGB"), np.uint16) for end in "BL"]
         return planes[0] << 8 | planes[1]
@@ -233,20 +233,18 @@ def pixel_values(source: Source, upright: bool = False) -> NDArray[Any]:
 
 def _sixteen_bit_colors(source: Source) -> bool:
     """Whether this is a PNG of 16-bit colours, of which Pillow decodes only the upper bytes."""
-    head = _head(source, 26)
+    head = source[:26] if isinstance(source, bytes) else _head(source)
     return head.startswith(b"\x89PNG") and head[24] == 16 and head[25] in (2, 6)
 
 
-def _head(source: Source, count: int) -> bytes:
-    if isinstance(source, bytes):
-        return source[:count]
-    with source.open("rb") as file:
-        return file.read(count)
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(26)
 
 
 def _with_byte(source: Source, end: str) -> Image.Image:
     """A 16-bit PNG decoded as if its numbers were big-endian ("B": the upper bytes) or little-endian ("L")."""
-    image: Any = Image.open(BytesIO(source if isinstance(source, bytes) else source.read_bytes()))
+    image: Any = open_image(source)
     image.tile = [image.tile[0]._replace(args=image.tile[0].args[:-1] + end)]
     image.load()
     return image

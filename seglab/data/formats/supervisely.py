@@ -5,19 +5,17 @@ import base64
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from seglab.data.card import Card
 from seglab.data.formats.findings import Findings
 from seglab.data.formats.objects import Annotated, Size
 from seglab.data.formats.shapes import Mask, pasted, polygon
 from seglab.data.formats.tools import Reader, content_of, of_format, recognised
-from seglab.data.images import IMAGE_SUFFIXES
+from seglab.data.images import IMAGE_SUFFIXES, open_image
 from seglab.data.palette import hex_colors
 
 AREAS = ("polygon", "bitmap")
@@ -50,7 +48,7 @@ def _parse(_: Card, path: Path, content: Any) -> Iterator[Annotated]:
 def _area(item: dict[str, Any], size: Size) -> Mask:
     if item["geometryType"] == "polygon":
         return polygon(item["points"]["exterior"], size, item["points"]["interior"])
-    image = Image.open(BytesIO(zlib.decompress(base64.b64decode(item["bitmap"]["data"]))))
+    image = open_image(zlib.decompress(base64.b64decode(item["bitmap"]["data"])))
     left, top = item["bitmap"]["origin"]
     inside = np.array(image.getchannel("A") if "A" in image.getbands() else image.convert("L"))
     return pasted(inside, left, top, size)

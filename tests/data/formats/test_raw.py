@@ -5,6 +5,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
+from helpers.files import grey_png, grey_tiff
 from PIL import Image
 from scipy.io import savemat
 
@@ -56,6 +57,23 @@ def test_masks_in_palettes_bits_and_channels(tmp_path):
     Image.fromarray(four).save(tmp_path / "four.png")
     with pytest.raises(ValueError, match=r"four.png: partly transparent pixels have no definite class"):
         load(tmp_path / "four.png")
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_grey_with_fewer_bits_and_white_zeros_is_read_as_stored(tmp_path, bits):
+    (tmp_path / "m.png").write_bytes(grey_png(LABELS, bits))
+    (tmp_path / "black.tif").write_bytes(grey_tiff(LABELS, bits))
+    (tmp_path / "white.tif").write_bytes(grey_tiff(LABELS, bits, zero_is_white=True))
+    for name in ("m.png", "black.tif", "white.tif"):
+        assert read_raw(tmp_path / name, CARD).tolist() == LABELS.tolist()
+
+
+def test_a_tiff_with_lossy_compression_needs_a_threshold(tmp_path):
+    Image.fromarray(np.kron([[0, 255]], np.ones((16, 16))).astype(np.uint8)).save(
+        tmp_path / "m.tif", compression="jpeg"
+    )
+    with pytest.raises(ValueError, match=r"m.tif: lossy compression .* state threshold: 128"):
+        read_raw(tmp_path / "m.tif", CARD)
 
 
 def test_masks_of_colours(tmp_path):
