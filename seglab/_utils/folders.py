@@ -1,7 +1,7 @@
 """One rule for commands that write into a folder: files that seglab did not make are left alone.
 
 A folder that a command writes to has a mark: an empty file `.seglab-COMMAND`. A folder with other files and without the
-mark belongs to somebody else; only `--force` writes there. While a command writes, it holds a lock on the mark, which
+mark was not made by seglab; only `--force` writes there. While a command writes, it holds a lock on the mark, which
 the operating system releases even when the process is killed; a second command is refused at once.
 """
 

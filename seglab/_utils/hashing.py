@@ -71,8 +71,7 @@ def _state(path: Path) -> tuple[int, ...]:
 
 def sha256_known(path: str | os.PathLike[str]) -> str:
     """`sha256_file`, computed once by a process for each state of a file: its size and the times of its changes."""
-    state = Path(path).stat()
-    return _sha256_of_state(os.fspath(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    return _sha256_of_state(os.fspath(path), *_state(Path(path)))
 
 
 @lru_cache

@@ -81,6 +81,11 @@ class SegmentationDataset(torch.utils.data.Dataset[Sample]):
             raise ValueError(f"data set {self.name!r} ({self.split}) holds no images in {self.root}")
 
     @property
+    def title(self) -> str:
+        """Name and split, as "camvid val"."""
+        return f"{self.name} {self.split}" if self.split else self.name
+
+    @property
     def ids(self) -> tuple[str, ...]:
         return tuple(record.id for record in self.records)
 

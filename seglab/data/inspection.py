@@ -11,7 +11,7 @@ from seglab.data.card import CARD, Card, Proposal, Question, read_card
 from seglab.data.card_values import FORMATS
 from seglab.data.formats.entries import listing
 from seglab.data.own import entries_of, reader_of
-from seglab.data.splits import TRAIN, entry_groups
+from seglab.data.splits import DIVISION, TRAIN, entry_groups
 
 _LOOKED_FOR = (
     "JSON of COCO, labelme, Label Studio, VIA or Supervisely; XML of CVAT; YOLO text files with data.yaml; Parquet;"
@@ -174,8 +174,7 @@ def _with_splits(proposal: Proposal) -> Proposal:
     pool = [groups[entry.id] for entry in entries if entry.split in TRAIN]
     if card.splits or "val" in layout or len(pool) < 2:
         return proposal
-    splits: dict[str, Any] = {"train": 0.8, "val": 0.2, "seed": 0}
-    unit = "groups"
+    splits, unit = dict(DIVISION), "groups"
     if len(set(pool)) < 2:
         splits["by"], unit = "image", "images, which are of one group and resemble each other,"
     kind = "no split" if layout <= {""} else "no validation split"

@@ -6,11 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from seglab._utils.errors import unknown
 from seglab.data.card import Card
 from seglab.data.formats.entries import Entry, regex
 
+# What `splits` is where neither the card nor the layout divides the images.
+DIVISION: dict[str, Any] = {"train": 0.8, "val": 0.2, "seed": 0}
 TRAIN = ("", "train", "training")  # splits of the layout whose images fractions divide
 
 

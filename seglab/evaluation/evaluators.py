@@ -146,7 +146,7 @@ class ModelEvaluator(Evaluator):
 
     def _boxes(self, size: tuple[int, int]) -> list[Box]:
         """The tiles of an image of `size` (H, W); the whole image as one where there are none."""
-        return tiles(size, self.tile or size, self.options.overlap if self.tile else 0)
+        return tiles(size, self.tile, self.options.overlap)
 
     def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
         """The counts of each sample; consecutive samples of the same size form one batch, or are cut into tiles."""

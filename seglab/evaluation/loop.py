@@ -217,7 +217,7 @@ def _identity(
     # The colours of your own classes are in no table of seglab, so that results have to state them.
     own = {"target colors": [list(color) for color in dataset.classes.colors]} if dataset.description else {}
     return own | {
-        "data": f"{dataset.name} {dataset.split}" if dataset.split else dataset.name,
+        "data": dataset.title,
         "fingerprint": dataset.fingerprint(progress, hashes), "order": hashlib.sha256(listing.encode()).hexdigest(),
         "images": len(dataset), "groups": len(set(dataset.groups)), "target vocabulary": dataset.classes.name,
         "target classes": list(dataset.classes.names), "background": dataset.classes.background,

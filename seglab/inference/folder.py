@@ -95,7 +95,7 @@ def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str
         raise unknown("format", format, FORMATS)
     blank = torch.zeros(3, 1, 1, dtype=torch.uint8)
     overlay(blank, blank[0], model.classes, alpha)
-    tiles((1, 1), tile or (1, 1))
+    tiles((1, 1), tile)
     next(predictions(model, [], precision=precision), None)
 
 

@@ -29,7 +29,7 @@ def mask_and_table(
         ValueError: as `predict`.
     """
     size, tile, count = (image.shape[1], image.shape[2]), tile or model.tile, len(model.classes)
-    boxes = tiles(size, tile or size, None if tile else 0)
+    boxes = tiles(size, tile)
     parts: Iterable[tuple[slice, Tensor]]
     if len(boxes) == 1:
         whole = predict(model, image, precision=precision, tile=tile)

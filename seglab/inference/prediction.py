@@ -208,7 +208,7 @@ def _predict(
     """The predictions for a group of images of one size."""
     start = perf_counter()
     height, width = group[0].shape[1:]
-    boxes = [(0, 0, height, width)] if tile is None else tiles((height, width), tile, overlap)
+    boxes = tiles((height, width), tile, overlap)
     crops = [image[:, top : top + h, left : left + w] for image in group for top, left, h, w in boxes]
     parts = [crops[i : i + batch] for i in range(0, len(crops), batch)]
     # Without a copy of a single image.

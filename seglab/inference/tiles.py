@@ -36,8 +36,13 @@ def tile_weights(length: int) -> Tensor:
     return torch.minimum(ramp, ramp.flip(0)) / length
 
 
-def tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int | None = None) -> list[Box]:
-    """Equal tiles (top, left, height, width) that cover an image of `size` (H, W); for `overlap` see `predict`."""
+def tiles(size: tuple[int, int], tile: tuple[int, int] | None, overlap: int | None = None) -> list[Box]:
+    """Equal tiles (top, left, height, width) that cover an image of `size` (H, W), or the whole image as one.
+
+    For `tile` and `overlap` see `predict`.
+    """
+    if tile is None:
+        return [(0, 0, *size)]
     tile = checked_size(tile, "tile")
     overlap = usual_overlap(tile) if overlap is None else overlap
     if not 0 <= overlap <= min(tile) // 2:

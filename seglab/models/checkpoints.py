@@ -61,7 +61,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
             state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not a checkpoint of seglab: {error}") from None
-    if facts.get("sha256", expected := _sha256(facts, state)) != expected:
+    if "sha256" in facts and facts["sha256"] != _sha256(facts, state):
         raise ValueError(f"{str(path)!r} is damaged: its SHA-256 is not the stored one; copy the file again")
     return facts, state
 

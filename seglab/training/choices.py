@@ -17,7 +17,6 @@ UNEQUAL = 20  # times as many pixels of the most frequent class as of the rarest
 STEPS = 1_000, 10_000  # fewest and most updates of a training
 FEWEST_EPOCHS = 3  # each ends with a validation, which selects the weights
 MULTIPLE = 32  # sides of crops are divisible by the largest output stride
-DIVISION: dict[str, Any] = {"train": 0.8, "val": 0.2, "seed": 0}  # splits: of a card that states none
 
 
 @dataclass(frozen=True)

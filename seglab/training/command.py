@@ -97,7 +97,7 @@ def _load(
     from seglab.data.inspection import find_card
     from seglab.data.loading import is_path, load_dataset
     from seglab.data.own import load_card, splits_of
-    from seglab.training.choices import DIVISION
+    from seglab.data.splits import DIVISION
 
     usual = "train", "val"
     if split or not is_path(data):

@@ -62,7 +62,7 @@ def test_module_may_keep_state_while_it_computes():
 
 
 def test_data_that_change_while_they_are_evaluated(tmp_path):
-    """A mask that somebody edits is not counted under the fingerprint that was taken before."""
+    """A mask that is edited meanwhile is not counted under the fingerprint that was taken before."""
     for i in range(4):
         write_image(tmp_path / "images" / f"{i}.png", size=(16, 16))
         write_image(tmp_path / "masks" / f"{i}.png", np.zeros((16, 16)))

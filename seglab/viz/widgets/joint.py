@@ -44,14 +44,14 @@ class Joint:
     def sentences(self, target: bool = True) -> list[str]:
         """What a reader has to know where class sets differ; `target`: whether there is one, and thus an IoU."""
         own = "its mask shows its own classes" + ", and no IoU is computed for it" * target
-        told = [f"{name} has no class in common with {self.data.name} ({_listed(self.data.names)}): {own}."
+        sentences = [f"{name} has no class in common with {self.data.name} ({_listed(self.data.names)}): {own}."
                 for name in self.foreign]  # fmt: skip
         if self.translated:
-            told.append(f"Classes of {', '.join(self.translated)} are translated where there is a counterpart.")
+            sentences.append(f"Classes of {', '.join(self.translated)} are translated where there is a counterpart.")
         lacking = [name for name in self.data.names if name not in self.evaluated]
         if lacking and self.translated and target:
-            told.append(f"Void in the IoU, because a model lacks the class: {_listed(lacking)}.")
-        return told
+            sentences.append(f"Void in the IoU, because a model lacks the class: {_listed(lacking)}.")
+        return sentences
 
 
 def join(predictions: Predictions, data: ClassSet) -> Joint:

@@ -41,7 +41,7 @@ def data_sources(data: Data | Iterable[Data]) -> dict[str, Source[SegmentationDa
 
 def _data_source(entry: object) -> tuple[str, Source[SegmentationDataset]]:
     if isinstance(entry, SegmentationDataset):
-        return _title(entry), Source(lambda: entry, None)
+        return entry.title, Source(lambda: entry, None)
     name, split = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
     if not isinstance(name, str | Path) or not isinstance(split, str | None):
         raise ValueError(f"data: found {entry!r}; expected {DATA}; several of them as a list")
@@ -55,11 +55,7 @@ def _data_source(entry: object) -> tuple[str, Source[SegmentationDataset]]:
     folder, _, last = str(name).rpartition(" ")
     if not Path(name).expanduser().exists() and Path(folder).expanduser().exists() and folder and split is None:
         raise ValueError(f"{name}: no such folder; give the folder and its split as a pair: ({folder!r}, {last!r})")
-    return _title(load()), Source(load, code)
-
-
-def _title(dataset: SegmentationDataset) -> str:
-    return f"{dataset.name} {dataset.split}" if dataset.split else dataset.name
+    return load().title, Source(load, code)
 
 
 def model_sources(models: Model | Iterable[Model] | Mapping[str, Model]) -> dict[str, Source[SegModel]]:
