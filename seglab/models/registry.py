@@ -35,7 +35,7 @@ MINI = {
                            trained_on="photographs of people and animals, from the Toytown weights"),
 }  # fmt: skip
 NUCLEI = {
-    "nuclei": Weights("nuclei", 384, ZOO, trained_on="nuclei (BBBC038), from random weights",
+    "nuclei": Weights("nuclei", 256, ZOO, trained_on="nuclei (BBBC038), from random weights",
                       licence="MIT, like seglab itself; the micrographs are in the public domain"),
 }  # fmt: skip
 LITE = {
