@@ -16,6 +16,7 @@ from seglab.__main__ import app
 from seglab._utils.hashing import code_version, sha256_file
 from seglab.models.checkpoints import read_checkpoint
 from seglab.models.spec import ZOO
+from seglab.models.weights import zoo as weights_zoo
 from seglab.models.weights.zoo import PHOTOGRAPH_MODELS, SHIFTED, stored_counts, zoo_dir
 from seglab.training.loop import fit
 from seglab.training.recipe import Recipe
@@ -149,10 +150,11 @@ def test_counts_of_other_code_are_not_confirmed(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_another_seed_can_follow(tmp_path, monkeypatch):
-    """Its counts join those of the others; what travels stays as it is."""
-    name, ours = "lraspp_mini:toytown", tmp_path / "zoo"
+    """Its counts join those of the others; the bundled files stay as they are."""
+    name, ours, bundled = "lraspp_mini:toytown", tmp_path / "zoo", sha256_file(stored_counts("toytown"))
     shutil.copytree(zoo_dir(), ours)
-    monkeypatch.setattr(zoo, "zoo_dir", lambda: ours)
+    for module in (zoo, weights_zoo):  # the study, and the functions that it calls
+        monkeypatch.setattr(module, "zoo_dir", lambda: ours)
     with pytest.raises(ValueError, match=r"no training of lraspp_mini:mars with seed 0"):
         monkeypatch.setitem(zoo.SEEDS, "mars", (0,))
         zoo.publish("lraspp_mini:mars", tmp_path)
@@ -167,6 +169,8 @@ def test_another_seed_can_follow(tmp_path, monkeypatch):
     assert 0 < second < 0.3
     assert card["sha256"] == sha256_file(ours / "lraspp_mini-toytown.safetensors") == before["sha256"]
     assert Results.open(zoo.stored_counts("toytown")).select(name).seeds()["seed"].to_list()[:2] == [0, 1]
+    monkeypatch.undo()
+    assert sha256_file(stored_counts("toytown")) == bundled
 
 
 # The mIoU that a card states at least; of nuclei the IoU of the nucleus.
