@@ -117,7 +117,7 @@ class ModelEvaluator(Evaluator):
             "model": model.spec.name, "weights": sha256_state(model.net.state_dict()),
             "vocabulary": model.classes.name, "classes": list(model.classes.names), "short side": model.short,
             "precision": options.precision, "device": self.device.type,
-            "trained on": run.get("train"), "chosen on": run.get("val"),
+            "trained on": run.get("train"), "chosen on": run.get("val"), **model.normalisation,
         }  # fmt: skip
         boxes = self._boxes(size)
         if self.tile:

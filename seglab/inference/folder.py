@@ -68,7 +68,8 @@ def segment(
     _check_options(model, tile, precision, alpha, format)
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
-                "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha}  # fmt: skip
+                "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha,
+                **model.normalisation}  # fmt: skip
     tables, problems = {}, []
     with tqdm(total=len(paths), disable=not progress, delay=2, bar_format=_BAR) as bar:
         for done, path in enumerate(paths, start=1):

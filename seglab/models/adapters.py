@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from seglab._utils.environment import device_of
 from seglab.data.classes import IGNORE_INDEX, ClassSet, class_set
 from seglab.data.labels import check_labels
-from seglab.data.transforms import normalize
+from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize
 from seglab.models.spec import Criterion, ModelSpec
 
 AUX_WEIGHT = 0.5  # weight of the auxiliary head's loss, as in torchvision's reference training
@@ -35,8 +35,10 @@ class SegModel(nn.Module, ABC):
         label: its name in comparisons, as `unet_mini:camvid`.
         facts: what is known about its weights: the metadata of its checkpoint, or source and licence of published
             weights; empty for an untrained model.
-        short: short side in pixels to which `predict` and `evaluate` resize an image; None keeps the image's size.
-            `fit` sets it to the short side of its crops, and checkpoints store it.
+        short: short side in pixels to which `predict` and `evaluate` resize an image; None keeps the image's size, and
+            (h, w) is the only size that the network takes. `fit` sets it to the short side of its crops, and
+            checkpoints store it.
+        mean, std: of each channel (RGB, 0–1), for the normalisation of images; by default those of ImageNet.
         tile: (H, W) of the tiles in which `predict` and `evaluate` process an image unless they are given others; None
             for the whole image at once. `fit` sets it for a training at native resolution, and checkpoints store it.
     """
@@ -49,7 +51,9 @@ class SegModel(nn.Module, ABC):
         self.norm: str | None = None
         self.label = spec.name
         self.facts: Mapping[str, Any] = {}
-        self.short: int | None = None
+        self.short: int | tuple[int, int] | None = None
+        self.mean: tuple[float, ...] = IMAGENET_MEAN
+        self.std: tuple[float, ...] = IMAGENET_STD
         self.tile: tuple[int, int] | None = None
         self._untrained_head: Tensor | None = None  # random weights of the head, where only the backbone is trained
 
@@ -111,7 +115,14 @@ class SegModel(nn.Module, ABC):
                 " image.permute(2, 0, 1) brings an image (H,W,3) to this form"
             )
         batch = image if image.ndim == 4 else image[None]
-        return normalize(batch.to(device_of(self)))
+        return normalize(batch.to(device_of(self)), self.mean, self.std)
+
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """Mean and standard deviation for the identity of a measurement; empty where they are those of ImageNet."""
+        if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
+            return {}
+        return {"mean": list(self.mean), "std": list(self.std)}
 
     @property
     def backbone(self) -> nn.Module:
