@@ -4,5 +4,6 @@ fast        `FastModel`: folded BatchNorm, channels last, bfloat16
 tiles       overlapping tiles of large images
 prediction  `predict`, `Prediction`
 large       mask, table and overlay of a photograph of any size
+export      a model as an ONNX graph
 folder      many photographs: a mask and an overlay for each, and one table
 """
