@@ -23,7 +23,7 @@ from seglab._utils.hashing import FileHashes, sha256_state
 from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample
 from seglab.data.labels import check_mask, check_translation, read_mask, relabel
-from seglab.data.translation import translation_table
+from seglab.data.translation import relevant, translation_table
 from seglab.evaluation.store import ImageRow
 from seglab.inference.fast import FastModel, network_size
 from seglab.inference.tiles import STRIP, Box, Tile, blended, score_strips, strips, tiles, usual_overlap
@@ -47,6 +47,7 @@ class Options:
     calibration: bool = False
     tile: tuple[int, int] | None = None
     overlap: int | None = None
+    mapping: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Evaluator(ABC):
 
     def __init__(self, name: str, classes: ClassSet, options: Options, target: ClassSet) -> None:
         self.name, self.classes, self.options, self.target = name, classes, options, target
-        self.translation = translation_table(classes, target)
+        self.mapping = relevant(options.mapping, classes)  # of the user, also a part of the identity
+        self.translation = translation_table(classes, target, self.mapping)
 
     @abstractmethod
     def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
