@@ -137,7 +137,8 @@ def _network(folder: Path, source: str, config: Any, universal: bool) -> Any:
     from transformers import AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
 
     auto = AutoModelForUniversalSegmentation if universal else AutoModelForSemanticSegmentation
-    options = _LOCAL | {"use_safetensors": True, "output_loading_info": True, "dtype": torch.float32}
+    options = _LOCAL | {"use_safetensors": True, "output_loading_info": True, "dtype": torch.float32,
+                        "ignore_mismatched_sizes": True}  # fmt: skip
     try:
         net, report = auto.from_pretrained(folder, config=config, **options)
     except Exception as error:

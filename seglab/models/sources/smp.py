@@ -54,7 +54,8 @@ def _network(folder: Path, source: str, config: dict[str, Any]) -> Any:
         )
     build: Any = kind
     try:
-        return build.from_pretrained(str(folder), encoder_weights=None, activation=None, local_files_only=True)
+        return build.from_pretrained(str(folder), encoder_weights=None, activation=None, local_files_only=True,
+                                     strict=True)  # fmt: skip
     except Exception as error:  # an unknown encoder, tensors of other shapes, a damaged file
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{source}: segmentation_models_pytorch cannot load it: {reason}") from error
