@@ -20,6 +20,7 @@ Root = Annotated[Path | None, Option(help="Folder of the data; for --data folder
 Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions, if they have another.")]
 Tile = Annotated[tuple[int, int] | None, Option(help="Predict overlapping tiles of this height and width.")]
 Overlap = Annotated[int | None, Option(help="Smallest overlap of the tiles in pixels; by default at most 64.")]
+Runtime = Annotated[str, Option(help="torch, onnxruntime or openvino; auto: the fastest that agrees with torch.")]
 TABLES = ("summary", "iou", "pairs", "timings", "images")  # which the command writes
 OWN = "or a folder of your own data or its dataset.yaml"
 
@@ -41,6 +42,7 @@ def evaluate(
     overlap: Overlap = None,
     images: Annotated[int | None, Option(help="Only the first so many images.")] = None,
     device: Annotated[str | None, Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
+    runtime: Runtime = "auto",
     csv: Annotated[Path | None, Option(help="Folder to write the tables to, as CSV.")] = None,
     force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
 ) -> None:
@@ -61,7 +63,8 @@ def evaluate(
         for name, maps in map(name_and_value, predictions or []):
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
         results = loop.evaluate(named, dataset, store, size=size, precision=precision, batch=batch, boundary=boundary,
-                                calibration=calibration, tile=tile, overlap=overlap, device=device)  # fmt: skip
+                                calibration=calibration, tile=tile, overlap=overlap, device=device,
+                                runtime=runtime)  # fmt: skip
         if first:
             _print_tables(results, csv)
 

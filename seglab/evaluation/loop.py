@@ -34,6 +34,7 @@ from seglab.data.translation import translate
 from seglab.evaluation.evaluators import Evaluator, ImageCounts, LabelMapEvaluator, ModelEvaluator, Options, Predictions
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
+from seglab.inference.runtimes.choice import AUTO, TORCH
 from seglab.inference.tiles import tiles
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
@@ -59,6 +60,7 @@ def evaluate(
     tile: tuple[int, int] | None = None,
     overlap: int | None = None,
     device: str | torch.device | None = None,
+    runtime: str | Mapping[tuple[str, int | None], str] = TORCH,
     progress: bool = True,
 ) -> Results:
     """Run models on a data set and count, for each image, the pixels of each pair of target and predicted class.
@@ -77,6 +79,8 @@ def evaluate(
             whose scores are not logits.
         tile, overlap: as for `predict`; they do not affect label maps.
         device: for models given by name; by default a GPU where there is one.
+        runtime: see `predict`; a mapping gives that of each model by its name in tables and its training seed. "auto"
+            goes on with the runtime of the images in the store; several processes use torch for it.
 
     Returns:
         All results that the store holds on this data set. The first of several processes waits for the others.
@@ -90,7 +94,8 @@ def evaluate(
     rank = int(os.environ["RANK"]) if world > 1 else 0
     if world > 1 and store is None:
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
-    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap)
+    runtime = TORCH if runtime == AUTO and world > 1 else runtime  # each process could find another one
+    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, runtime)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
     identity = _identity(dataset, options, batch, hashes := FileHashes(), progress and rank == 0)
     # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
@@ -130,6 +135,8 @@ def _run(
 ) -> None:  # fmt: skip
     """Evaluate one model on the batches that are not in the store yet."""
     key = evaluator.name, evaluator.seed, identity["data"]
+    if isinstance(evaluator, ModelEvaluator):
+        evaluator.settle(dataset, store.identity(*key))
     run = store.run(*key, {**identity, **evaluator.identity}, evaluator.facts)
     done = store.done(*key)
     todo = [indices for indices in batches if not done.issuperset(indices)]

@@ -13,6 +13,7 @@ from seglab.data.loading import DataSelection, is_path, title_of
 from seglab.evaluation.command import name_and_value
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.loop import Evaluable
+from seglab.inference.runtimes.choice import TORCH
 from seglab.models.registry import MODELS
 from seglab.models.weights.cards import is_available
 
@@ -23,7 +24,7 @@ SIMPLE = {str: "a text", str | None: "a text", bool: "true or false", int: "a wh
 
 @dataclass(frozen=True)
 class Plan:
-    """What a report compares, and how; the last seven fields are arguments of `evaluate`."""
+    """What a report compares, and how; the last eight fields are arguments of `evaluate`."""
 
     models: Mapping[str, tuple[str, ...]]  # name in the tables → what `load_model` takes, once for each training seed
     data: tuple[DataSelection, ...]  # one section of the page each; images are shown from the first
@@ -37,6 +38,7 @@ class Plan:
     calibration: bool = True
     tile: tuple[int, int] | None = None
     overlap: int | None = None
+    runtime: str = TORCH
 
     def evaluables(self, dataset: SegmentationDataset) -> list[tuple[str, Evaluable]]:
         """Everything that is evaluated on a data set, with its name in the tables."""
