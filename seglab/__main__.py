@@ -11,7 +11,7 @@ except ModuleNotFoundError:  # a checkout that is run with a Python without its 
 
 from seglab._utils.errors import plain_errors
 from seglab.data.command import datasets
-from seglab.evaluation.command import Runtime, evaluate
+from seglab.evaluation.command import InputSize, Mean, Runtime, Std, evaluate
 from seglab.report.command import report
 from seglab.training.command import train
 
@@ -144,7 +144,10 @@ def predict(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files, or folders of them.")],
     model: Annotated[
         str | None,
-        typer.Option(help="A model as unet_mini:camvid, or a checkpoint; by default the best bundled one."),
+        typer.Option(
+            help="A model as unet_mini:camvid, a checkpoint, hf:OWNER/NAME, smp:DIR, tv:NAME, a file of"
+            " TorchScript; by default the best bundled one."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for masks, overlays and the table.")] = Path("predictions"),
     data: Annotated[
@@ -159,6 +162,12 @@ def predict(
     format: Annotated[
         str, typer.Option(help="masks; coco and panoptic add an annotation file to the masks, see above.")
     ] = "masks",
+    classes: Annotated[
+        str | None, typer.Option(help="Class set of a model that does not state its classes, or 'sky,road,tree'.")
+    ] = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default a GPU where there is one.")] = None,
     runtime: Runtime = "auto",
 ) -> None:
@@ -178,14 +187,19 @@ def predict(
     from seglab.data.loading import classes_of
     from seglab.inference.folder import segment
     from seglab.models.loading import load_model
+    from seglab.models.sources.opening import is_source
+    from seglab.models.sources.stated import input_line
     from seglab.models.weights.zoo import photograph_model
 
     with plain_errors():
         paths = image_paths(photos)
-        net = load_model(model or photograph_model(), device=device)
+        name = model or photograph_model()
+        net = load_model(name, classes=classes, size=input_size, mean=mean, std=std, device=device)
         if data is not None:
             net.classes = classes_of(data, net.classes.names)
         typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
+        if is_source(name):
+            typer.echo(input_line(net))
         table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha, format=format,
                                   runtime=runtime)  # fmt: skip
         if len(table):

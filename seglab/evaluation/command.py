@@ -1,9 +1,10 @@
 """The command `seglab evaluate`, and the options that it shares with `seglab report`."""
 
 import os
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -14,14 +15,23 @@ from seglab._utils.text import echo, write_csv
 if TYPE_CHECKING:
     from seglab.evaluation.evaluators import Predictions
     from seglab.evaluation.results import Results
+    from seglab.models.adapters import SegModel
 
 LabelMaps = Annotated[list[str] | None, Option(metavar="[NAME=]DIR", help="Predicted masks DIR/ID.png; repeatable.")]
 Root = Annotated[Path | None, Option(help="Folder of the data; for --data folder, with images/ and masks/.")]
-Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions, if they have another.")]
+Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions or models, if others.")]
 Tile = Annotated[tuple[int, int] | None, Option(help="Predict overlapping tiles of this height and width.")]
 Overlap = Annotated[int | None, Option(help="Smallest overlap of the tiles in pixels; by default at most 64.")]
 Runtime = Annotated[str, Option(help="torch, onnxruntime or openvino; auto: the fastest that agrees with torch.")]
-TABLES = ("summary", "iou", "pairs", "timings", "images")  # which the command writes
+InputSize = Annotated[
+    str | None,
+    Option(help="Short side of the images for models that do not state it, as 512; also 384x512, or original."),
+]
+Colors = tuple[float, float, float] | None
+Mean = Annotated[Colors, Option(help="Mean of R, G, B (0 to 1), for models that do not state it.")]
+Std = Annotated[Colors, Option(help="Standard deviation of R, G, B (0 to 1), for models that do not state it.")]
+Map = Annotated[Path | None, Option(metavar="FILE", help="Counterparts of the models' classes, YAML or CSV.")]
+TABLES = ("summary", "iou", "pairs", "mapping", "timings", "images")  # which the command writes
 OWN = "or a folder of your own data or its dataset.yaml"
 
 
@@ -41,6 +51,10 @@ def evaluate(
     tile: Tile = None,
     overlap: Overlap = None,
     images: Annotated[int | None, Option(help="Only the first so many images.")] = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    mapping: Map = None,
     device: Annotated[str | None, Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
     runtime: Runtime = "auto",
     csv: Annotated[Path | None, Option(help="Folder to write the tables to, as CSV.")] = None,
@@ -52,6 +66,7 @@ def evaluate(
     On several GPUs or machines: torchrun --nproc-per-node 4 -m seglab evaluate …
     """
     from seglab.data.loading import DataSelection
+    from seglab.data.translation import read_mapping
     from seglab.evaluation import evaluators, loop
 
     first = os.environ.get("RANK", "0") == "0"  # of several processes, only the first one prints and writes tables
@@ -59,12 +74,15 @@ def evaluate(
         folder = str(root) if root else None
         of_data = classes if data_classes(data, bool(predictions)) else None
         dataset = DataSelection(data, split, images, folder, of_data).load()
-        named: list[tuple[str, str | Predictions]] = list(map(name_and_value, models or []))
+        given = {"classes": classes, "size": input_size, "mean": mean, "std": std}
+        named: list[tuple[str, str | SegModel | Predictions]] = [
+            (name, load_given(model, given, device)) for name, model in map(name_and_value, models or [])
+        ]
         for name, maps in map(name_and_value, predictions or []):
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
         results = loop.evaluate(named, dataset, store, size=size, precision=precision, batch=batch, boundary=boundary,
                                 calibration=calibration, tile=tile, overlap=overlap, device=device,
-                                runtime=runtime)  # fmt: skip
+                                mapping=read_mapping(mapping) if mapping else None, runtime=runtime)  # fmt: skip
         if first:
             _print_tables(results, csv)
 
@@ -74,6 +92,14 @@ def data_classes(data: str, predictions: bool) -> bool:
     from seglab.data.loading import is_path
 
     return data == "folder" or (is_path(data) and not predictions)
+
+
+def load_given(model: str, given: Mapping[str, Any], device: str | None = None) -> "str | SegModel":
+    """A model from elsewhere, loaded with what was given for it; any other name unchanged."""
+    from seglab.models.loading import load_model
+    from seglab.models.sources.opening import is_source
+
+    return load_model(model, device=device, **given) if is_source(model) and any(given.values()) else model
 
 
 def name_and_value(text: str) -> tuple[str, str]:
@@ -87,6 +113,8 @@ def _print_tables(results: "Results", csv: Path | None) -> None:
     tables = {"summary": results.summary().drop(columns=["seeds", "why"]), "iou": results.iou_table()}
     if len(results.names) > 1:
         tables["pairs"] = results.compare()
+    if len(mapping := results.mapping()):
+        tables["mapping"] = mapping
     for table in tables.values():
         echo(table.round(3).to_string() + "\n")
     echo(results.convention())

@@ -23,7 +23,7 @@ from seglab._utils.hashing import FileHashes, sha256_state
 from seglab.data.classes import ClassSet, class_set
 from seglab.data.dataset import Sample, SegmentationDataset
 from seglab.data.labels import check_mask, check_translation, read_mask, relabel
-from seglab.data.translation import translation_table
+from seglab.data.translation import relevant, translation_table
 from seglab.evaluation.store import ImageRow
 from seglab.inference.fast import FastModel, network_size
 from seglab.inference.runtimes.choice import AUTO, TORCH, checked, usable
@@ -49,6 +49,7 @@ class Options:
     calibration: bool = False
     tile: tuple[int, int] | None = None
     overlap: int | None = None
+    mapping: Mapping[str, str | None] | None = None
     runtime: str | Mapping[tuple[str, int | None], str] = TORCH  # for all models; or name and seed → runtime
 
 
@@ -76,7 +77,8 @@ class Evaluator(ABC):
 
     def __init__(self, name: str, classes: ClassSet, options: Options, target: ClassSet) -> None:
         self.name, self.classes, self.options, self.target = name, classes, options, target
-        self.translation = translation_table(classes, target)
+        self.mapping = relevant(options.mapping, classes)  # of the user, also a part of the identity
+        self.translation = translation_table(classes, target, self.mapping)
 
     @abstractmethod
     def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
@@ -123,7 +125,7 @@ class ModelEvaluator(Evaluator):
             "model": model.spec.name, "weights": sha256_state(model.net.state_dict()),
             "vocabulary": model.classes.name, "classes": list(model.classes.names), "short side": model.short,
             "precision": options.precision, "device": self.device.type,
-            "trained on": run.get("train"), "chosen on": run.get("val"),
+            "trained on": run.get("train"), "chosen on": run.get("val"), **model.normalisation,
         }  # fmt: skip
         boxes = self._boxes(size)
         if self.tile:

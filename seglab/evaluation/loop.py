@@ -30,7 +30,7 @@ from seglab._utils.text import printable
 from seglab.data.catalogue import DATASETS
 from seglab.data.classes import CLASS_SETS
 from seglab.data.dataset import Sample, SegmentationDataset
-from seglab.data.translation import translate
+from seglab.data.translation import relevant, translate
 from seglab.evaluation.evaluators import Evaluator, ImageCounts, LabelMapEvaluator, ModelEvaluator, Options, Predictions
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
@@ -59,6 +59,7 @@ def evaluate(
     calibration: bool = False,
     tile: tuple[int, int] | None = None,
     overlap: int | None = None,
+    mapping: Mapping[str, str | None] | None = None,
     device: str | torch.device | None = None,
     runtime: str | Mapping[tuple[str, int | None], str] = TORCH,
     progress: bool = True,
@@ -78,6 +79,8 @@ def evaluate(
         calibration: also count confidences, except for models with other classes than the data and for Mask2Former,
             whose scores are not logits.
         tile, overlap: as for `predict`; they do not affect label maps.
+        mapping: counterparts among the classes of the data, name → name, for models with other classes; see
+            `data.translation.translate` and `Results.mapping`. Names that no model has are an error.
         device: for models given by name; by default a GPU where there is one.
         runtime: see `predict`; a mapping gives that of each model by its name in tables and its training seed. "auto"
             goes on with the runtime of the images in the store; several processes use torch for it.
@@ -95,7 +98,7 @@ def evaluate(
     if world > 1 and store is None:
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
     runtime = TORCH if runtime == AUTO and world > 1 else runtime  # each process could find another one
-    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, runtime)
+    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, mapping, runtime)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
     identity = _identity(dataset, options, batch, hashes := FileHashes(), progress and rank == 0)
     # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
@@ -137,7 +140,8 @@ def _run(
     key = evaluator.name, evaluator.seed, identity["data"]
     if isinstance(evaluator, ModelEvaluator):
         evaluator.settle(dataset, store.identity(*key))
-    run = store.run(*key, {**identity, **evaluator.identity}, evaluator.facts)
+    mapped = {"mapping": evaluator.mapping} if evaluator.mapping else {}
+    run = store.run(*key, {**identity, **evaluator.identity, **mapped}, evaluator.facts)
     done = store.done(*key)
     todo = [indices for indices in batches if not done.issuperset(indices)]
     total, left = sum(map(len, batches)), sum(map(len, todo))
@@ -265,20 +269,25 @@ def _evaluators(
         else:
             loaded = model if isinstance(model, SegModel) else load_model(model, device=device)
             height, width = dataset[0].target.shape
-            _check_classes(loaded, dataset)
+            _check_classes(loaded, dataset, options.mapping)
             evaluator = ModelEvaluator(name, loaded, (height, width), options, dataset.classes)
         other = evaluators.setdefault((evaluator.name, evaluator.seed), evaluator)
         if differing := differences(other.identity, evaluator.identity):
             raise ValueError(f"two models are named {evaluator.name!r} ({differing}); give names: {{'a': …, 'b': …}}")
+    named_classes = {name for evaluator in evaluators.values() for name in evaluator.classes.names} | {"*"}
+    if wrong := [name for name in options.mapping or () if name not in named_classes]:
+        raise unknown("class in the mapping", wrong[0], sorted(named_classes))
     return list(evaluators.values())
 
 
-def _check_classes(model: SegModel, dataset: SegmentationDataset) -> None:
+def _check_classes(model: SegModel, dataset: SegmentationDataset, mapping: Mapping[str, str | None] | None) -> None:
     """Raise a ValueError if no class of the model is one of the data, or --classes differs from a checkpoint's own."""
     own, target = model.classes, dataset.classes
     if own.names == target.names:
         return
-    common = {index for index in translate(own, target).indices if index is not None} - {target.background}
+    common = {index for index in translate(own, target, relevant(mapping, own)).indices if index is not None} - {
+        target.background
+    }
     given = dataset.name == "folder" and own.name not in CLASS_SETS  # the user gave the class set of the data
     if given or not common:
         listed = (", ".join([*names[:8], *["…"] * (len(names) > 8)]) for names in (own.names, target.names))

@@ -87,9 +87,20 @@ class Measurements:
             raise ValueError(f"{', '.join(self.names)} share no class of {self.data}; select fewer models")
         return evaluated
 
+    def mapping(self) -> pd.DataFrame:
+        """See `Results.mapping`."""
+        rows = [
+            (name, *pair)
+            for name in self.names for run in self.runs_of(name)[:1]
+            if self.identities[run]["classes"] != list(self.classes.names)
+            for pair in self._translation(run).table().itertuples(index=False, name=None)
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["model", "predicted", "counted as"])
+
     def _translation(self, run: int) -> Translation:
         identity = self.identities[run]
-        return translate(known_class_set(identity["vocabulary"], identity["classes"], None), self.classes)
+        own = known_class_set(identity["vocabulary"], identity["classes"], None)
+        return translate(own, self.classes, identity.get("mapping"))
 
     @cached_property
     def images(self) -> pd.DataFrame:

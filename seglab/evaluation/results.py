@@ -106,6 +106,13 @@ class Results:
             columns[title] = {field: str(value) for field, value in self.identities[run].items()}
         return pd.DataFrame(columns)
 
+    def mapping(self) -> pd.DataFrame:
+        """For each model with other classes than the data, a row per class: model, predicted (its class), counted as.
+
+        The last one is the class of the data as which the predicted class counts, "–" where there is none.
+        """
+        return self.measurements.mapping()
+
     def data_table(self) -> pd.DataFrame:
         """What the targets hold: fraction of pixels of each class (share), and images that show it; void last."""
         rows = self.tables.counts

@@ -5,7 +5,7 @@ BatchNorm is folded into the convolution before it, and feature maps lie in memo
 another runtime than torch, see `runtimes.choice`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy, deepcopy
 from functools import partial
 from typing import Any
@@ -17,7 +17,6 @@ from torchvision.transforms.v2 import functional as F
 
 from seglab._utils.environment import device_of
 from seglab._utils.errors import unknown
-from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from seglab.inference.runtimes import choice
 from seglab.inference.runtimes.session import Session
 from seglab.models.adapters import SegModel
@@ -26,8 +25,10 @@ PRECISIONS = ("float32", "bfloat16")
 MAX_ASPECT = 40  # longer side : shorter side; a line of pixels, resized by its short side, would be millions long
 
 
-def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
-    """The network's input size for an image of `size` (H, W): the short side becomes `short` pixels; None keeps both.
+def network_size(size: tuple[int, int], short: int | tuple[int, int] | None) -> tuple[int, int]:
+    """The network's input size for an image of `size` (H, W), see `SegModel.short`.
+
+    The short side becomes `short` pixels; None keeps both sides, and (h, w) is that size for every image.
 
     Raises:
         ValueError: the longer side is more than 40 times as long as the shorter one.
@@ -35,6 +36,8 @@ def network_size(size: tuple[int, int], short: int | None) -> tuple[int, int]:
     >>> network_size((375, 500), 520)
     (520, 693)
     """
+    if isinstance(short, tuple):
+        return short
     height, width = size
     if short is None or short == min(size):
         return height, width
@@ -65,7 +68,7 @@ class FastModel:
     def __init__(self, model: SegModel, precision: str = "float32", runtime: str = choice.TORCH) -> None:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
-        self.precision, self.short = precision, model.short
+        self.precision, self.short, self.colors = precision, model.short, (model.mean, model.std)
         self.model = fused(model).to(memory_format=torch.channels_last)
         self.device, self.dtype = device_of(model), _dtype_of(model)
         self.runtime = choice.checked(runtime, choice.usable(model))
@@ -135,7 +138,7 @@ class FastModel:
         size = self.size_of(images)
         if size != tuple(images.shape[-2:]):
             images = F.resize(images, list(size), antialias=True)
-        return _normalized(images).to(self.dtype)
+        return _normalized(images, *self.colors).to(self.dtype)
 
 
 def _dtype_of(module: nn.Module) -> torch.dtype:
@@ -143,14 +146,14 @@ def _dtype_of(module: nn.Module) -> torch.dtype:
     return next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), torch.float32)
 
 
-def _normalized(images: Tensor) -> Tensor:
+def _normalized(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """uint8 (B,3,H,W) → what `transforms.normalize` returns, to the last bit, channels last, in a quarter of its time.
 
     A row of an image is one vector of 3W numbers, so that nothing has to be transposed.
     """
     rows = images.permute(0, 2, 3, 1).contiguous()
-    mean, std = (torch.tensor(v, device=images.device).repeat(rows.shape[2]) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    batch = rows.flatten(2).float().div_(255).sub_(mean).div_(std)
+    shift, scale = (torch.tensor(values, device=images.device).repeat(rows.shape[2]) for values in (mean, std))
+    batch = rows.flatten(2).float().div_(255).sub_(shift).div_(scale)
     return batch.view(rows.shape).permute(0, 3, 1, 2)
 
 

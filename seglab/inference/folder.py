@@ -72,7 +72,7 @@ def segment(
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
                 "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha,
-                **({} if runtime == TORCH else {"runtime": runtime})}  # fmt: skip
+                **model.normalisation, **({} if runtime == TORCH else {"runtime": runtime})}  # fmt: skip
     tables, problems = {}, []
     with tqdm(total=len(paths), disable=not progress, delay=2, bar_format=_BAR) as bar:
         for done, path in enumerate(paths, start=1):

@@ -233,7 +233,7 @@ def fast_model(model: SegModel, precision: str, runtime: str = TORCH) -> FastMod
     state = [*model.parameters(), *model.buffers()]
     # A change through `.data` or NumPy leaves the version of a tensor as it was, but changes its sum.
     marks = [(t.data_ptr(), 0 if t.is_inference() else t._version, float(t.detach().sum())) for t in state]
-    current = precision, runtime, model.short, device_of(model), repr(model), marks
+    current = precision, runtime, model.short, model.mean, model.std, device_of(model), repr(model), marks
     known, fast = _FAST_MODELS.get(model, (None, None))
     if fast is None or known != current:
         fast = FastModel(model, precision, runtime)

@@ -6,9 +6,11 @@ one form: batch (B,3,h,w) → low-resolution scores (B,K,h',w') at the stride of
 `wrap` adapts a module of your own.
 """
 
+import hashlib
 import math
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from torch.nn import functional as F
 from seglab._utils.environment import device_of
 from seglab.data.classes import IGNORE_INDEX, ClassSet, class_set
 from seglab.data.labels import check_labels
-from seglab.data.transforms import normalize
+from seglab.data.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize
 from seglab.models.spec import Criterion, ModelSpec
 
 AUX_WEIGHT = 0.5  # weight of the auxiliary head's loss, as in torchvision's reference training
@@ -35,8 +37,10 @@ class SegModel(nn.Module, ABC):
         label: its name in comparisons, as `unet_mini:camvid`.
         facts: what is known about its weights: the metadata of its checkpoint, or source and licence of published
             weights; empty for an untrained model.
-        short: short side in pixels to which `predict` and `evaluate` resize an image; None keeps the image's size.
-            `fit` sets it to the short side of its crops, and checkpoints store it.
+        short: short side in pixels to which `predict` and `evaluate` resize an image; None keeps the image's size, and
+            (h, w) is the only size that the network takes. `fit` sets it to the short side of its crops, and
+            checkpoints store it.
+        mean, std: of each channel (RGB, 0–1), for the normalisation of images; by default those of ImageNet.
         tile: (H, W) of the tiles in which `predict` and `evaluate` process an image unless they are given others; None
             for the whole image at once. `fit` sets it for a training at native resolution, and checkpoints store it.
     """
@@ -49,7 +53,9 @@ class SegModel(nn.Module, ABC):
         self.norm: str | None = None
         self.label = spec.name
         self.facts: Mapping[str, Any] = {}
-        self.short: int | None = None
+        self.short: int | tuple[int, int] | None = None
+        self.mean: tuple[float, ...] = IMAGENET_MEAN
+        self.std: tuple[float, ...] = IMAGENET_STD
         self.tile: tuple[int, int] | None = None
         self._untrained_head: Tensor | None = None  # random weights of the head, where only the backbone is trained
 
@@ -111,7 +117,14 @@ class SegModel(nn.Module, ABC):
                 " image.permute(2, 0, 1) brings an image (H,W,3) to this form"
             )
         batch = image if image.ndim == 4 else image[None]
-        return normalize(batch.to(device_of(self)))
+        return normalize(batch.to(device_of(self)), self.mean, self.std)
+
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """Mean and standard deviation for the identity of a measurement; empty where they are those of ImageNet."""
+        if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
+            return {}
+        return {"mean": list(self.mean), "std": list(self.std)}
 
     @property
     def backbone(self) -> nn.Module:
@@ -146,7 +159,8 @@ class PlainModel(SegModel):
     """A module whose output already is scores: U-Net, SegFormer, or one of your own.
 
     Images are padded at the right and at the bottom to multiples of `spec.divisor`, with zeros, which are the mean
-    colour. The scores are cropped accordingly.
+    colour. The scores are cropped accordingly. With two classes, one channel of logits x is enough, as smp's models for
+    one foreground class have it: the scores are 0 and x, whose softmax is the sigmoid of x.
     """
 
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -155,7 +169,10 @@ class PlainModel(SegModel):
         padded = F.pad(images, (0, -width % self.spec.divisor, 0, -height % self.spec.divisor))
         output = self.net(padded)
         is_dict = isinstance(output, Mapping) and "out" in output
+        output = output[0] if isinstance(output, tuple) and not hasattr(output, "logits") else output
         main = output["out"] if is_dict else getattr(output, "logits", output)
+        if isinstance(main, Tensor) and main.ndim == 4 and main.shape[1] == 1 and len(self.classes) == 2:
+            main = torch.cat([torch.zeros_like(main), main], dim=1)
         aux = output.get("aux") if is_dict and self.training else None
         expected = len(images), len(self.classes)
         if not isinstance(main, Tensor) or main.ndim != 4 or main.shape[:2] != expected or not main.numel():
@@ -213,29 +230,55 @@ def upsample(scores: Tensor, targets: Tensor) -> Tensor:
     return F.interpolate(scores, size=targets.shape[-2:], mode="bilinear", align_corners=False)
 
 
+class Function(nn.Module):
+    """A function in the form of a module.
+
+    Its weights cannot be seen. Its one buffer, from `version` or else random, takes their part in the identity of a
+    measurement, so that counts of another version or of another process are never continued.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Any], version: str | None) -> None:
+        super().__init__()
+        self.function = function
+        token = os.urandom(32) if version is None else hashlib.sha256(version.encode()).digest()
+        self.register_buffer("token", torch.tensor(list(token), dtype=torch.uint8))
+
+    def forward(self, images: Tensor) -> Any:
+        return self.function(images)
+
+
 def wrap(
-    module: nn.Module,
+    module: nn.Module | Callable[[Tensor], Any],
     classes: str | ClassSet,
     title: str = "",
     backbone: str = "",
     divisor: int = 1,
-    short: int | None = None,
+    short: int | tuple[int, int] | None = None,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    version: str | None = None,
 ) -> SegModel:
-    """Adapt a module of your own.
+    """Adapt a module or a function of your own.
 
     Args:
-        module: normalised images (B,3,h,w) → scores (B,K,h',w'), or a dict with scores as "out", or an object with
-            scores as `logits`.
+        module: normalised images (B,3,h,w) → scores (B,K,h',w'), or a dict with scores as "out", an object with scores
+            as `logits`, or a tuple with scores first.
         classes: its K classes, or their key in `CLASS_SETS`.
         title: its name in tables; by default the name of its type.
         backbone: path of its pretrained part, which training can freeze.
         divisor: the sides of its input have to be multiples of this.
-        short: short side in pixels to which images are resized; None keeps the image's size.
+        short: short side in pixels to which images are resized; None keeps the image's size, and (h, w) is that size.
+        mean, std: of each channel (RGB, 0–1), which images are normalised with; by default those of ImageNet.
+        version: of a function, whose weights cannot be compared: counts in a store are continued for the same version
+            only, and without one only within this process.
     """
-    name = title or type(module).__name__
+    name = title or (module.__class__.__name__ if isinstance(module, nn.Module) else getattr(module, "__name__", ""))
+    if not callable(module) or isinstance(module, type):
+        raise ValueError(f"expected a module or a function of images, found {module!r:.100}")
+    name, net = name or type(module).__name__, module if isinstance(module, nn.Module) else Function(module, version)
     spec = ModelSpec(name, name, "own", "own", None, _build_own, PlainModel, backbone, divisor=divisor)
-    model = PlainModel(module, class_set(classes), spec)
-    model.short = short
+    model = PlainModel(net, class_set(classes), spec)
+    model.short, model.mean, model.std = short, tuple(mean), tuple(std)
     return model.eval()
 
 

@@ -1,5 +1,6 @@
 """`load_model`: find the weights, build the network, fill it with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
@@ -14,6 +15,9 @@ from seglab.models.adapters import SegModel
 from seglab.models.checkpoints import copy_weights, read_checkpoint
 from seglab.models.norms import with_norm
 from seglab.models.registry import row
+from seglab.models.sources.opening import is_source, source_model
+from seglab.models.sources.stated import Size, stated
+from seglab.models.sources.tv import model_and_weights
 from seglab.models.spec import ZOO, ModelSpec
 from seglab.models.weights.zoo import verify, zoo_path
 
@@ -45,32 +49,57 @@ def load_model(
     aux: bool | None = None,
     norm: str | None = None,
     device: str | torch.device | None = None,
+    size: Size | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> SegModel:
     """Load a model: images (B,3,h,w) → scores (B,K,h',w'), in `eval()`.
 
     Published weights that are not in the cache are downloaded by the library that publishes them.
 
     Args:
-        name: key in `MODELS`, alone or with the name of its weights, as `"unet_mini:camvid"`; or the path of a
-            checkpoint that `save_model` wrote (.safetensors).
+        name: key in `MODELS`, alone or with the name of its weights, as `"unet_mini:camvid"`; the path of a checkpoint
+            that `save_model` wrote (.safetensors); or a model from elsewhere: `"hf:OWNER/NAME"` or `"hf:DIR"` of
+            transformers, `"smp:OWNER/NAME"` or `"smp:DIR"` of segmentation_models_pytorch, `"tv:…"` with the name of
+            torchvision's weights, a file of TorchScript (.pt, .ts).
         weights: key in `MODELS[name].weights`, or the path of a checkpoint. By default the first weights of the row;
             None leaves the model untrained.
         classes: a class set or its key in `CLASS_SETS`; by default the classes of the weights, and street classes for
             an untrained model. Other classes than those of the weights get a new last layer, which has to be trained.
+            For a model from elsewhere the classes of its scores, where it does not state them: also names,
+            separated by commas.
+        size, mean, std: of a model from elsewhere, where it does not state them: short side in pixels, (h, w) for every
+            image, or "original"; mean and standard deviation of R, G, B (0–1).
         aux: whether to build the auxiliary head; by default where the architecture has one.
         norm: "group" or "sync", see `norms.with_norm`.
         device: by default a GPU where there is one.
 
     Raises:
         ValueError: the model, weights, class set, kind of norm or device is unknown; the model has no auxiliary head;
-            the checkpoint is of another model; published weights are not in the cache and cannot be downloaded.
+            the checkpoint is of another model; published weights are not in the cache and cannot be downloaded. A model
+            from elsewhere states neither its classes, size, mean or std, nor are they given.
     """
-    target, chosen = find_device(device), None if classes is None else class_set(classes)  # before any download
+    target = find_device(device)  # before any download
+    if is_source(name):
+        _check_source(name, weights, aux, norm)
+        with _IMPORTING:
+            return source_model(str(name), stated(classes, size, mean, std)).to(target).eval()
+    if any(value is not None for value in (size, mean, std)):
+        raise ValueError(f"{name} states its own size and normalisation; leave out size, mean and std")
+    if str(name).startswith("tv:"):
+        name = model_and_weights(str(name)[3:])
+    chosen = None if classes is None else class_set(classes)
     found = _find(name, weights)
     model = _build(found, chosen or found.classes, aux, norm)
     if found.state:
         _fill(model, found)
     return model.to(target).eval()
+
+
+def _check_source(name: str | Path, weights: str | Path | None, aux: bool | None, norm: str | None) -> None:
+    """Raise a ValueError for arguments that have no meaning for a model from elsewhere."""
+    if weights != DEFAULT or aux or norm:
+        raise ValueError(f"{name} holds its weights and its network; leave out weights, aux and norm")
 
 
 def _find(name: str | Path, weights: str | Path | None) -> _Found:

@@ -135,7 +135,7 @@ def measure(
         results = evaluate(
             plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
             boundary=plan.boundary, calibration=plan.calibration, tile=plan.tile, overlap=plan.overlap,
-            progress=progress, runtime=runtimes or plan.runtime,
+            mapping=plan.mapping, progress=progress, runtime=runtimes or plan.runtime,
         )  # fmt: skip
         measured[results.data] = results
     return measured
@@ -182,6 +182,8 @@ def write_tables(results: Results, folder: Path) -> None:
         "seeds": results.seeds(), "iou": results.iou_table(), "conventions": results.conventions(),
         "images": results.per_image(), "data": results.data_table(),
     }  # fmt: skip
+    if len(mapping := results.mapping()):
+        tables["mapping"] = mapping
     if len(results.names) > 1:
         tables["pairs"] = results.compare()
     files = file_names(results.names)

@@ -2,13 +2,26 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
 from seglab._utils.text import echo
-from seglab.evaluation.command import OWN, Classes, LabelMaps, Overlap, Root, Tile, data_classes
+from seglab.evaluation.command import (
+    OWN,
+    Classes,
+    InputSize,
+    LabelMaps,
+    Map,
+    Mean,
+    Overlap,
+    Root,
+    Std,
+    Tile,
+    data_classes,
+    name_and_value,
+)
 
 
 def report(
@@ -23,6 +36,10 @@ def report(
     classes: Classes = None,
     tile: Tile = None,
     overlap: Overlap = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    mapping: Map = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
@@ -34,6 +51,7 @@ def report(
 
     Without arguments: all minis on Toytown, in clear and in bad weather.
     """
+    from seglab.data.translation import read_mapping
     from seglab.report import build
     from seglab.report.check import check as check_report
     from seglab.report.plan import default_plan, limited, plan_from, read_plan
@@ -54,10 +72,18 @@ def report(
             selections = [common | {"name": name, "classes": classes if data_classes(name, bool(predictions)) else None}
                           for name in data or ["toytown"]]  # fmt: skip
             models = models or ([] if predictions else list(default_plan().models))
-            values = {"models": models, "predictions": predictions, "data": selections, "classes": classes}
+            given = {"classes": classes, "size": input_size, "mean": mean, "std": std}
+            values = {
+                "models": _with_given(models, given),
+                "predictions": predictions,
+                "data": selections,
+                "classes": classes,
+            }
             chosen = plan_from(values, "the command")
         else:
             chosen = default_plan()
+        if mapping:
+            chosen = replace(chosen, mapping=read_mapping(mapping))
         if images is not None:
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
@@ -66,3 +92,14 @@ def report(
             chosen = replace(chosen, runtime=runtime or "auto")
         page = build.write(replace(chosen, title=title) if title else chosen, out, force=force)
         echo(f"the report is in {page}")
+
+
+def _with_given(models: list[str], given: dict[str, Any]) -> dict[str, Any] | list[str]:
+    """The models of a plan; those from elsewhere with what was given for them."""
+    from seglab.models.sources.opening import is_source
+
+    stated = {key: value for key, value in given.items() if value}
+    if not stated or not any(is_source(name_and_value(model)[1]) for model in models):
+        return models
+    named = [(name or value, value) for name, value in map(name_and_value, models)]
+    return {name: stated | {"model": value} if is_source(value) else value for name, value in named}

@@ -165,7 +165,7 @@ def licences(plan: Plan) -> pd.DataFrame:
         spec = DATASETS.get(data.name.partition(":")[0])
         rows[title_of(data.name)] = ("data", spec.licence if spec else "see the source of the data")
     for name, (label, *_) in plan.models.items():
-        model, _, weights = label.partition(":")
+        model, _, weights = (label if isinstance(label, str) else label["model"]).partition(":")
         known = MODELS[model].weights if model in MODELS else {}
         row = known.get(weights or next(iter(known), ""))
         rows[name] = ("weights", row.licence if row else "see the source of the weights")

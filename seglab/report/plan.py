@@ -10,26 +10,34 @@ from seglab.data.card import read_yaml
 from seglab.data.card_values import kind
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loading import DataSelection, is_path, title_of
+from seglab.data.translation import checked_mapping
 from seglab.evaluation.command import name_and_value
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.loop import Evaluable
 from seglab.inference.runtimes.choice import TORCH
+from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
+from seglab.models.sources.opening import is_source, located
+from seglab.models.sources.stated import stated
 from seglab.models.weights.cards import is_available
 
 # The types of fields that are one value → how an error message describes them.
 SIMPLE = {str: "a text", str | None: "a text", bool: "true or false", int: "a whole number",
           int | None: "a whole number"}  # fmt: skip
+# What a plan may state of a model from elsewhere, as `mine: {model: net.pt, classes: voc, size: 520}`.
+_GIVEN = ("classes", "size", "mean", "std")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a report compares, and how; the last eight fields are arguments of `evaluate`."""
+    """What a report compares, and how; the last nine fields but `title` are arguments of `evaluate`."""
 
-    models: Mapping[str, tuple[str, ...]]  # name in the tables → what `load_model` takes, once for each training seed
+    # Name in the tables → what `load_model` takes, once for each training seed: a name, or with `_GIVEN` as a mapping.
+    models: Mapping[str, tuple[str | Mapping[str, Any], ...]]
     data: tuple[DataSelection, ...]  # one section of the page each; images are shown from the first
     predictions: Mapping[str, str] = field(default_factory=dict)  # name in the tables → folder of label maps
     classes: str | None = None  # class set of these label maps, if it is not that of the data
+    mapping: Mapping[str, str | None] | None = None  # class of a model → class of the data
     title: str = ""
     size: str = "original"
     precision: str = "float32"
@@ -42,7 +50,7 @@ class Plan:
 
     def evaluables(self, dataset: SegmentationDataset) -> list[tuple[str, Evaluable]]:
         """Everything that is evaluated on a data set, with its name in the tables."""
-        models: list[tuple[str, Evaluable]] = [(name, model) for name, seeds in self.models.items() for model in seeds]
+        models = [(name, _evaluable(model)) for name, seeds in self.models.items() for model in seeds]
         classes = self.classes or dataset.classes
         return models + [(name, Predictions(folder, classes)) for name, folder in self.predictions.items()]
 
@@ -51,6 +59,13 @@ class Plan:
         count = len(self.models) + len(self.predictions)
         data = ", ".join(dict.fromkeys(title_of(data.name) for data in self.data))
         return self.title or f"{count} model{'s' * (count > 1)} on {data}"
+
+
+def _evaluable(model: str | Mapping[str, Any]) -> Evaluable:
+    """A name unchanged; a model from elsewhere, loaded with the classes, size and normalisation of the plan."""
+    if isinstance(model, str):
+        return model
+    return load_model(model["model"], **{field: model[field] for field in _GIVEN if field in model})
 
 
 def default_plan() -> Plan:
@@ -96,7 +111,8 @@ def plan_from(values: Mapping[str, Any], source: str = "the plan") -> Plan:
     selections = [{**s, "name": _absolute(s["name"], is_path(s["name"]))} for s in selections]
     return Plan(**{
         **values, "data": tuple(DataSelection(**selection) for selection in selections),
-        "models": {name: tuple(_absolute(s) for s in _seeds(name, seeds, source)) for name, seeds in models.items()},
+        "models": {name: tuple(_seeds(name, seeds, source)) for name, seeds in models.items()},
+        "mapping": checked_mapping(values["mapping"], f"mapping in {source}") if values.get("mapping") else None,
         "predictions": {name: _absolute(_text(folder, f"predictions of {name!r}", source), True)
                         for name, folder in folders.items()},
     })  # fmt: skip
@@ -110,12 +126,22 @@ def _absolute(name: str, is_file: bool | None = None) -> str:
         raise ValueError(f"{name[:80]!r} cannot be a path: {error}") from None
 
 
-def _seeds(name: str, seeds: Any, source: str) -> list[str]:
-    """The models of one name, one for each training seed."""
+def _seeds(name: str, seeds: Any, source: str) -> list[str | dict[str, Any]]:
+    """The models of one name, one for each training seed; their paths from the root."""
     listed = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
     if not listed:
         raise ValueError(f"models in {source}: {name!r} names no model")
-    return [_text(seed, f"models: {name!r}", source) for seed in listed]
+    return [_model(seed, f"models: {name!r}", source) for seed in listed]
+
+
+def _model(value: Any, key: str, source: str) -> str | dict[str, Any]:
+    """A name, or a mapping with a name and what is given for it."""
+    if not isinstance(value, Mapping):
+        return located(text) if is_source(text := _text(value, key, source)) else _absolute(text)
+    if wrong := [field for field in value if field not in ("model", *_GIVEN)]:
+        raise unknown(f"field of {key} in {source}", wrong[0], ("model", *_GIVEN))
+    stated(*(value.get(field) for field in _GIVEN))
+    return dict(value) | {"model": located(_text(value.get("model"), f"{key}, model", source))}
 
 
 def _text(value: Any, key: str, source: str) -> str:

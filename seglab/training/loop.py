@@ -116,7 +116,7 @@ def validate(
     counts = torch.zeros(len(val.classes), len(val.classes), dtype=torch.int64)
     sums = torch.zeros(2, dtype=torch.float64)  # loss, images
     for images, targets in DataLoader(pairs, batch, sampler=mine, generator=torch.Generator()):
-        images = normalize(images.to(device, memory_format=torch.channels_last))
+        images = normalize(images.to(device, memory_format=torch.channels_last), model.mean, model.std)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             scores = model(images).float()
         counts += confusion_matrix(to_mask(scores, size=size).cpu(), targets, len(val.classes))
@@ -137,7 +137,7 @@ def _validate_in_tiles(
 
     def score(images: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return model(normalize(images.to(device, memory_format=torch.channels_last))).float()
+            return model(normalize(images.to(device, memory_format=torch.channels_last), model.mean, model.std)).float()
 
     for index in range(accelerator.process_index, len(val), accelerator.num_processes):
         sample = val[index]

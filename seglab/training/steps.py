@@ -110,7 +110,7 @@ def train_epoch(
         lr = learning_rate(model, recipe, (epoch * len(batches) + i + 0.5) / (recipe.epochs * len(batches)))
         for group in state.optimizer.param_groups:
             group["lr"] = lr * group["factor"]
-        images = normalize(images.to(accelerator.device, memory_format=torch.channels_last))
+        images = normalize(images.to(accelerator.device, memory_format=torch.channels_last), model.mean, model.std)
         value = loss(images, targets.to(accelerator.device))
         state.optimizer.zero_grad(set_to_none=True)
         accelerator.backward(value)

@@ -187,6 +187,16 @@ def test_images_are_normalised_to_the_last_bit(size):
     assert device_of(model) == torch.device("cpu")
 
 
+def test_mean_standard_deviation_and_a_fixed_size_are_those_of_the_model():
+    model, images = wrap(Identity(), RGB), photos(51, 73)
+    model.mean, model.std, model.short = (0.5, 0.25, 0.0), (0.5, 0.25, 1.0), (32, 48)
+    resized = F.resize(images, [32, 48], antialias=True)
+    assert torch.equal(FastModel(model)(images), normalize(resized, model.mean, model.std))
+    assert torch.equal(FastModel(model)(images), model.preprocess(resized))
+    assert model.normalisation == {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
+    assert wrap(Identity(), RGB).normalisation == {}
+
+
 @settings(max_examples=200)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 3000))
 def test_sizes_equal_those_of_torchvision(height, width, short):

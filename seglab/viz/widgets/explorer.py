@@ -94,7 +94,7 @@ class Explorer(widgets.VBox):
 
     def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]]) -> None:
         self._models, self._data = models, data
-        self._trained_short: dict[str, int | None] = {}  # by model, before a size was chosen
+        self._trained_short: dict[str, int | tuple[int, int] | None] = {}  # by model, before a size was chosen
         self._photo: Sample | None = None
         self._photo_note = ""
         self.predictions: dict[str, Prediction] = {}
@@ -197,7 +197,8 @@ class Explorer(widgets.VBox):
             yield partial(self._report, f"{name} is running ({i} of {len(selection.models)}) …")
             model = self._models[name].load()
             short = self._trained_short.setdefault(name, model.short)
-            yield partial(setattr, model, "short", selection.short or short)  # not once it is cancelled
+            chosen = short if isinstance(short, tuple) else selection.short or short  # a network for one size only
+            yield partial(setattr, model, "short", chosen)  # not once it is cancelled
             finished[name] = predict(model, sample.image, precision=selection.precision, runtime=selection.runtime)
         yield partial(self._show, selection, sample, finished)
 
