@@ -199,7 +199,7 @@ def test_a_runtime_that_is_missing_or_unknown_or_of_no_use(scenes, monkeypatch):
 def test_openvino_is_imported_without_its_telemetry(tmp_path):
     pytest.importorskip("openvino", reason="OpenVINO comes with `pip install '.[fast]'`")
     code = (
-        "import sys\nfrom seglab.inference.runtimes.open_vino import _core\n_core()\nimport openvino\n"
+        "import sys\nfrom seglab.inference.runtimes.open_vino import core\ncore()\nimport openvino\n"
         "print([name for name in sys.modules if name.startswith('openvino_telemetry')])"
     )
     environment = {**os.environ, "HOME": str(tmp_path)}

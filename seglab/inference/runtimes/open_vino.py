@@ -14,7 +14,7 @@ COMPILED = 8  # sizes of which the compiled graphs are kept in memory
 
 
 @cache
-def _core() -> Any:
+def core() -> Any:
     """OpenVINO's `Core`, imported without its telemetry: `import openvino` alone would send an event.
 
     Without the package openvino_telemetry, OpenVINO uses a stand-in that sends nothing.
@@ -42,7 +42,7 @@ class OpenVino(Session):
     name = "openvino"
 
     def __init__(self, graphs: Graphs, precision: str = "float32") -> None:
-        if precision == "bfloat16" and "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bfloat16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ValueError("this processor does not compute in bfloat16; use runtime='torch'")
         self.graphs, self.precision, self.threads = graphs, precision, torch.get_num_threads()
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
@@ -58,9 +58,9 @@ class OpenVino(Session):
         return torch.from_numpy(scores)
 
     def _compiled(self, shape: tuple[int, ...]) -> Any:
-        graph = _core().read_model(self.graphs.path((shape[2], shape[3])))
+        graph = core().read_model(self.graphs.path((shape[2], shape[3])))
         graph.reshape(list(shape))
-        return _core().compile_model(graph, "CPU", {
+        return core().compile_model(graph, "CPU", {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
             "INFERENCE_NUM_THREADS": self.threads, "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # threads that are bound to a core wait there for other programs
