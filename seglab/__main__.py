@@ -11,9 +11,21 @@ except ModuleNotFoundError:  # a checkout that is run with a Python without its 
 
 from seglab._utils.errors import plain_errors
 from seglab.data.command import datasets
-from seglab.evaluation.command import InputSize, Mean, Runtime, Std, evaluate
+from seglab.evaluation.command import InputSize, Mean, Runtime, Std, Tile, evaluate
 from seglab.report.command import report
 from seglab.training.command import train
+
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        help="A model as unet_mini:camvid, a checkpoint, hf:OWNER/NAME, smp:DIR,"
+        " tv:NAME, a file of TorchScript; by default the best bundled one."
+    ),
+]
+OwnClasses = Annotated[
+    str | None,
+    typer.Option(help="Your own data, or a data set: its class names and colours, which must be the model's."),
+]
 
 app = typer.Typer(
     name="seglab",
@@ -142,21 +154,10 @@ app.command()(train)
 @app.command()
 def predict(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files, or folders of them.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A model as unet_mini:camvid, a checkpoint, hf:OWNER/NAME, smp:DIR, tv:NAME, a file of"
-            " TorchScript; by default the best bundled one."
-        ),
-    ] = None,
+    model: ModelName = None,
     out: Annotated[Path, typer.Option(help="Folder for masks, overlays and the table.")] = Path("predictions"),
-    data: Annotated[
-        str | None,
-        typer.Option(help="Your own data, or a data set: its class names and colours, which must be the model's."),
-    ] = None,
-    tile: Annotated[
-        tuple[int, int] | None, typer.Option(help="Predict overlapping tiles of this height and width.")
-    ] = None,
+    data: OwnClasses = None,
+    tile: Tile = None,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     alpha: Annotated[float, typer.Option(help="Opacity of the class colours in overlays, 0 to 1.")] = 0.6,
     format: Annotated[

@@ -74,9 +74,10 @@ def evaluate(
         folder = str(root) if root else None
         of_data = classes if data_classes(data, bool(predictions)) else None
         dataset = DataSelection(data, split, images, folder, of_data).load()
-        given = {"classes": classes, "size": input_size, "mean": mean, "std": std}
+        given: dict[str, Any] = {"classes": classes, "size": input_size, "mean": mean, "std": std}
         named: list[tuple[str, str | SegModel | Predictions]] = [
-            (name, load_given(model, given, device)) for name, model in map(name_and_value, models or [])
+            (name, _loaded(model, given_for(model, given, of_data is not None), device))
+            for name, model in map(name_and_value, models or [])
         ]
         for name, maps in map(name_and_value, predictions or []):
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
@@ -94,12 +95,23 @@ def data_classes(data: str, predictions: bool) -> bool:
     return data == "folder" or (is_path(data) and not predictions)
 
 
-def load_given(model: str, given: Mapping[str, Any], device: str | None = None) -> "str | SegModel":
-    """A model from elsewhere, loaded with what was given for it; any other name unchanged."""
-    from seglab.models.loading import load_model
+def given_for(model: str, given: Mapping[str, Any], of_data: bool) -> dict[str, Any]:
+    """What the options state of a model; nothing where it is not from elsewhere.
+
+    Where --classes is about the data (`of_data`), it is also about models whose files have no names of classes.
+    """
     from seglab.models.sources.opening import is_source
 
-    return load_model(model, device=device, **given) if is_source(model) and any(given.values()) else model
+    named = of_data and model.startswith("hf:")
+    return {key: value for key, value in given.items() if value and is_source(model)
+            and not (named and key == "classes")}  # fmt: skip
+
+
+def _loaded(model: str, given: Mapping[str, Any], device: str | None) -> "str | SegModel":
+    """A model with what was given for it; its name where nothing was."""
+    from seglab.models.loading import load_model
+
+    return load_model(model, device=device, **given) if given else model
 
 
 def name_and_value(text: str) -> tuple[str, str]:

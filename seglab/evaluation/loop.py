@@ -79,8 +79,7 @@ def evaluate(
         calibration: also count confidences, except for models with other classes than the data and for Mask2Former,
             whose scores are not logits.
         tile, overlap: as for `predict`; they do not affect label maps.
-        mapping: counterparts among the classes of the data, name → name, for models with other classes; see
-            `data.translation.translate` and `Results.mapping`. Names that no model has are an error.
+        mapping: for models with other classes: class → class of the data, see `translate` and `Results.mapping`.
         device: for models given by name; by default a GPU where there is one.
         runtime: see `predict`; a mapping gives that of each model by its name in tables and its training seed. "auto"
             goes on with the runtime of the images in the store; several processes use torch for it.

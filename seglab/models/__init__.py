@@ -10,5 +10,6 @@ checkpoints    weights on disk
 loading        `load_model`
 cost           parameters, multiply-accumulates, memory
 anatomy        blocks, activations, receptive fields
+sources/       models from elsewhere: transformers, smp, torchvision, TorchScript
 weights/       published weights, the bundled zoo, model cards, offline bundles
 """

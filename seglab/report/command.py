@@ -1,5 +1,6 @@
 """The command `seglab report`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from seglab.evaluation.command import (
     Std,
     Tile,
     data_classes,
+    given_for,
     name_and_value,
 )
 
@@ -69,17 +71,13 @@ def report(
             chosen = read_plan(plan)
         elif models or data or predictions:
             common = {"split": split, "root": str(root) if root else None}
-            selections = [common | {"name": name, "classes": classes if data_classes(name, bool(predictions)) else None}
-                          for name in data or ["toytown"]]  # fmt: skip
+            own = [data_classes(name, bool(predictions)) for name in data or ["toytown"]]
+            selections = [common | {"name": name, "classes": classes if of_data else None}
+                          for name, of_data in zip(data or ["toytown"], own, strict=True)]  # fmt: skip
             models = models or ([] if predictions else list(default_plan().models))
             given = {"classes": classes, "size": input_size, "mean": mean, "std": std}
-            values = {
-                "models": _with_given(models, given),
-                "predictions": predictions,
-                "data": selections,
-                "classes": classes,
-            }
-            chosen = plan_from(values, "the command")
+            values = {"models": _with_given(models, given, any(own)), "predictions": predictions, "data": selections}
+            chosen = plan_from(values | {"classes": classes}, "the command")
         else:
             chosen = default_plan()
         if mapping:
@@ -90,16 +88,13 @@ def report(
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
         if runtime or not plan:
             chosen = replace(chosen, runtime=runtime or "auto")
-        page = build.write(replace(chosen, title=title) if title else chosen, out, force=force)
-        echo(f"the report is in {page}")
+        echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")
 
 
-def _with_given(models: list[str], given: dict[str, Any]) -> dict[str, Any] | list[str]:
+def _with_given(models: list[str], given: Mapping[str, Any], of_data: bool) -> dict[str, Any] | list[str]:
     """The models of a plan; those from elsewhere with what was given for them."""
-    from seglab.models.sources.opening import is_source
-
-    stated = {key: value for key, value in given.items() if value}
-    if not stated or not any(is_source(name_and_value(model)[1]) for model in models):
-        return models
     named = [(name or value, value) for name, value in map(name_and_value, models)]
-    return {name: stated | {"model": value} if is_source(value) else value for name, value in named}
+    stated = {name: given_for(value, given, of_data) for name, value in named}
+    if len(stated) < len(named) or not any(stated.values()):
+        return models
+    return {name: stated[name] | {"model": value} if stated[name] else value for name, value in named}

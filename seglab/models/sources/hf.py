@@ -6,11 +6,13 @@ normalisation are those of the image processor. Images keep their proportions wh
 processor's height and width the smaller one becomes the short side.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from seglab.data.classes import ClassSet
 from seglab.models.adapters import Mask2FormerModel, PlainModel, SegModel, semantic_scores
@@ -20,6 +22,10 @@ from seglab.models.sources.stated import Stated, named_classes
 from seglab.models.spec import Criterion, ModelSpec
 
 _UNIVERSAL = ("mask2former", "maskformer", "oneformer", "eomt", "eomt_dinov3")
+_DEFAULTS = (  # entries of a processor that its file may leave out
+    "do_normalize", "do_rescale", "do_resize", "do_flip_channel_order", "do_split_image", "image_mean", "image_std",
+    "size",
+)  # fmt: skip
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -37,14 +43,37 @@ class UniversalModel(Mask2FormerModel):
 
     Attributes:
         task: the tokens of "the task is semantic" (1,L), which OneFormer takes; None for other models.
+        window: side of the squares that EoMT takes; None for other models. An image with this short side is cut into
+            the fewest squares that cover it, and scores are averaged where squares overlap.
     """
 
     task: Tensor | None = None
+    window: int | None = None
 
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        return (self._scores(images) if self.window is None else self._in_windows(images, self.window)), None
+
+    def _scores(self, images: Tensor, size: int | None = None) -> Tensor:
+        """Scores at the stride of the masks; at `size` × `size`, to which EoMT interpolates the logits of the masks."""
         task = {} if self.task is None else {"task_inputs": self.task.to(images.device).expand(len(images), -1)}
         output = self.net(pixel_values=images, **task)
-        return semantic_scores(output.class_queries_logits, output.masks_queries_logits), None
+        masks = output.masks_queries_logits
+        masks = masks if size is None else interpolate(masks, (size, size), mode="bilinear")
+        return semantic_scores(output.class_queries_logits, masks)
+
+    def _in_windows(self, images: Tensor, side: int) -> Tensor:
+        """Scores (B,K,h,w) of overlapping squares along the longer side, as EomtImageProcessor places them."""
+        axis = -2 if images.shape[-2] > images.shape[-1] else -1
+        length = images.shape[axis]
+        count = math.ceil(length / side)
+        step = side - (count * side - length) / max(count - 1, 1)
+        sums = images.new_zeros(len(images), len(self.classes), *images.shape[-2:])
+        counts = images.new_zeros(images.shape[-2:])
+        for i in range(count):
+            start = int(i * step)
+            sums.narrow(axis, start, side).add_(self._scores(images.narrow(axis, start, side), side))
+            counts.narrow(axis, start, side).add_(1)
+        return sums / counts
 
     def loss(self, images: Tensor, targets: Tensor, criterion: Criterion | None = None) -> Tensor:
         if self.net.config.model_type != "mask2former":
@@ -73,11 +102,15 @@ def hf_model(name: str, given: Stated) -> SegModel:
     model.short, model.mean, model.std = known.short, known.mean or (), known.std or ()
     if isinstance(model, UniversalModel) and config.model_type == "oneformer":
         model.task = _task_tokens(folder, source, config.task_seq_len)
-    if isinstance(model, HubModel):
-        model.bgr = bool(_processor(folder).get("do_flip_channel_order"))
     model.eval()
+    values = _processor(folder)
+    if isinstance(model, HubModel):
+        model.bgr = bool(values.get("do_flip_channel_order"))
+    elif isinstance(known.short, int) and values.get("do_split_image"):
+        model.window = known.short
+    stride = 1 if universal and model.window else probe(model, known.exact)
     model.facts = {"source": source if revision_of(folder) else label, "revision": revision_of(folder),
-                   "stride": probe(model, known.exact)}  # fmt: skip
+                   "stride": stride}  # fmt: skip
     return model
 
 
@@ -132,8 +165,13 @@ def _classes(config: Any, source: str) -> ClassSet | None:
 
 def _processor(folder: Path) -> dict[str, Any]:
     """The values of the image processor, from one of the files in which transformers stores them; empty without one."""
+    import transformers
+
     nested = read_json(folder / "processor_config.json").get("image_processor")
-    return nested if isinstance(nested, dict) else read_json(folder / "preprocessor_config.json")
+    values = nested if isinstance(nested, dict) else read_json(folder / "preprocessor_config.json")
+    name = str(values.get("image_processor_type") or values.get("feature_extractor_type"))
+    kind = getattr(transformers, name.replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast"), None)
+    return {key: getattr(kind, key, None) for key in _DEFAULTS if values and kind} | values
 
 
 def _input_of(folder: Path) -> Stated:

@@ -10,9 +10,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from seglab._utils.environment import device_of
 from seglab.models.adapters import SegModel
 
 _DIVISORS = (1, 8, 16, 32, 64)
+_EVEN = (256, 384)  # a multiple of all of them
 
 
 def probe(model: SegModel, exact: tuple[int, int] | None = None) -> int:
@@ -24,25 +26,26 @@ def probe(model: SegModel, exact: tuple[int, int] | None = None) -> int:
     Raises:
         ValueError: the network gives no scores (B,K,h',w') for any of these sizes, or a number of classes that differs.
     """
-    spec = model.spec
-    one = model.short if isinstance(model.short, tuple) else None
-    for divisor in () if one else _DIVISORS:
-        model.spec = replace(spec, divisor=divisor)
-        found = _stride(model, (128 + divisor, 128 + 3 * divisor))
-        if isinstance(found, int):
-            return found
-    model.spec = spec
-    if size := one or exact:
-        model.short, found = size, _stride(model, size)
-        if isinstance(found, int):
-            return found
-    raise ValueError(
-        f"{model.label} gives no scores (B,K,h',w') for the {len(model.classes)} classes and images of"
-        f" {'any size that was tried' if size is None else f'{size[0]}×{size[1]} pixels'}: {found}"
-    )
+    size = model.short if isinstance(model.short, tuple) else _EVEN
+    found = _stride(model, size)
+    if isinstance(found, Exception) and size == _EVEN and exact:
+        model.short = size = exact
+        found = _stride(model, size)
+    if isinstance(found, Exception):
+        raise ValueError(
+            f"{model.label} gives no scores (B,K,h',w') for its {len(model.classes)} classes and images of"
+            f" {size[0]}×{size[1]} pixels: {found}"
+        )
+    if size == _EVEN:
+        spec = model.spec
+        for divisor in _DIVISORS:
+            model.spec = replace(spec, divisor=divisor)
+            if _stride(model, (128 + divisor, 128 + 3 * divisor), found) == found:
+                break
+    return found
 
 
-def _stride(model: SegModel, size: tuple[int, int]) -> int | Exception:
+def _stride(model: SegModel, size: tuple[int, int], stride: int | None = None) -> int | Exception:
     """The output stride for images of a size; an error of the network, or one of scores that do not follow the size."""
     try:
         scores = _scores(deepcopy(model).to("meta"), size)
@@ -51,14 +54,13 @@ def _stride(model: SegModel, size: tuple[int, int]) -> int | Exception:
             scores = _scores(model, size)
         except Exception as error:
             return error
-    stride = round(size[0] / scores.shape[-2])
-    exact = all(
-        side // stride <= n <= math.ceil(side / stride) for side, n in zip(size, scores.shape[-2:], strict=True)
-    )
-    return stride if exact else ValueError(f"its scores have the size {tuple(scores.shape[-2:])} for images of {size}")
+    height, width = scores.shape[-2:]
+    stride = stride or max(1, round(size[0] / height))
+    if all(side // stride <= n <= math.ceil(side / stride) for side, n in zip(size, (height, width), strict=True)):
+        return stride
+    return ValueError(f"its scores have the size {height}×{width} for images of {size[0]}×{size[1]}")
 
 
 @torch.no_grad()
 def _scores(model: SegModel, size: tuple[int, int]) -> Tensor:
-    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
-    return model(torch.zeros(1, 3, *size, device=device))
+    return model(torch.zeros(1, 3, *size, device=device_of(model)))

@@ -44,4 +44,6 @@ def _program(path: Path) -> nn.Module:
             f"{path} is no program of TorchScript. If torch.save wrote it, it holds pickled weights without their"
             " network: build the network, fill it, and use wrap(network, classes)"
         ) from error
-    return net.eval().requires_grad_(False)
+    for weight in net.parameters():
+        weight.requires_grad_(False)
+    return net.eval()
