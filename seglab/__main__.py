@@ -12,6 +12,7 @@ except ModuleNotFoundError:  # a checkout that is run with a Python without its 
 from seglab._utils.errors import plain_errors
 from seglab.data.command import datasets
 from seglab.evaluation.command import InputSize, Mean, Runtime, Std, Tile, evaluate
+from seglab.inference.command import export
 from seglab.report.command import report
 from seglab.training.command import train
 
@@ -216,6 +217,7 @@ def predict(
 
 app.command()(evaluate)
 app.command()(report)
+app.command()(export)
 
 if __name__ == "__main__":
     app(prog_name="seglab")

@@ -32,7 +32,7 @@ from seglab.masks.argmax import to_mask
 from seglab.metrics.boundary import boundary_counts
 from seglab.metrics.calibration import BINS, calibration_counts
 from seglab.metrics.confusion import Counts, pair_counts
-from seglab.models.adapters import Mask2FormerModel, SegModel
+from seglab.models.adapters import SegModel
 from seglab.models.cost import cost
 
 BOUNDARY, CALIBRATION = "boundary", "calibration"  # kinds of bins
@@ -119,7 +119,7 @@ class ModelEvaluator(Evaluator):
         chosen = options.runtime
         self.runtime = chosen if isinstance(chosen, str) else chosen.get((self.name, self.seed), TORCH)
         checked(self.runtime, usable(model))
-        comparable = model.classes.names == target.names and not isinstance(model, Mask2FormerModel)
+        comparable = model.classes.names == target.names and model.logits
         self.calibrates = options.calibration and comparable
         self.identity = {
             "model": model.spec.name, "weights": sha256_state(model.net.state_dict()),

@@ -18,7 +18,7 @@ INPUT, OUTPUT = "images", "scores"  # names in the graph
 _SIZE = (2, 3, 192, 256)  # of the images that a model is followed with: no two dimensions are equal
 
 
-def onnx_graph(model: nn.Module, path: Path, size: tuple[int, int] | None = None) -> Path:
+def onnx_graph(model: nn.Module, path: Path, size: tuple[int, int] | None = None, output: str = OUTPUT) -> Path:
     """Write a model as an ONNX graph: `images` float32 (B,3,h,w), normalised → `scores` float32 (B,K,h',w').
 
     The file is complete or is not there at all. Fold BatchNorm first (`fast.fused`).
@@ -28,6 +28,7 @@ def onnx_graph(model: nn.Module, path: Path, size: tuple[int, int] | None = None
         path: the file, one with all weights inside.
         size: (h, w) of all images, for a model that cannot be exported with free height and width; by default both are
             free, as the number of images always is.
+        output: name of the output.
 
     Raises:
         ValueError: the packages for it are not installed, or the model cannot be exported.
@@ -40,7 +41,7 @@ def onnx_graph(model: nn.Module, path: Path, size: tuple[int, int] | None = None
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
-                model, (images,), input_names=[INPUT], output_names=[OUTPUT], dynamic_shapes=(free,), dynamo=True,
+                model, (images,), input_names=[INPUT], output_names=[output], dynamic_shapes=(free,), dynamo=True,
                 external_data=False, verbose=False,
             )  # fmt: skip
     except Exception as error:  # torch's own exceptions have no common class
@@ -48,7 +49,7 @@ def onnx_graph(model: nn.Module, path: Path, size: tuple[int, int] | None = None
         while first.__cause__ is not None:
             first = first.__cause__
         reason = (str(first).strip().splitlines() or [type(first).__name__])[0][:300]
-        label = getattr(model, "label", type(model).__name__)
+        label = getattr(getattr(model, "model", model), "label", type(model).__name__)
         raise ValueError(f"{label} cannot be exported as an ONNX graph: {reason}") from error
     assert program is not None
     with replacing(path) as unfinished:

@@ -14,7 +14,7 @@ from seglab.inference.prediction import as_probs, class_table, fast_model, predi
 from seglab.inference.runtimes.choice import TORCH
 from seglab.inference.tiles import score_strips, strips, tiles
 from seglab.masks.painting import overlay
-from seglab.models.adapters import Mask2FormerModel, SegModel
+from seglab.models.adapters import SegModel
 
 Advance = Callable[[float], object]  # is called with the fraction of the work that is done since the last call
 _ROWS = 256  # that are painted at once; a multiple of the period of the stripes that some class sets have
@@ -49,7 +49,7 @@ def mask_and_table(
         if len(boxes) > 1:
             mask[rows] = scores.argmax(0)
         for labels, some in zip(mask[rows].split(_FEW), scores.split(_FEW, dim=1), strict=True):
-            confidence = as_probs(some, logits=not isinstance(model, Mask2FormerModel)).amax(0).flatten().double()
+            confidence = as_probs(some, logits=model.logits).amax(0).flatten().double()
             pixels += torch.bincount(labels.flatten(), minlength=count)
             sums.index_add_(0, labels.flatten().long(), confidence)
         advance(scores.shape[1] / size[0])

@@ -29,7 +29,7 @@ from seglab.inference.fast import FastModel
 from seglab.inference.runtimes.choice import TORCH
 from seglab.inference.tiles import Tile, blended, strips, tiles
 from seglab.masks.argmax import to_mask
-from seglab.models.adapters import Mask2FormerModel, SegModel
+from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
 
 _FAST_MODELS: WeakKeyDictionary[SegModel, tuple[Any, FastModel]] = WeakKeyDictionary()  # model → its state, fast model
@@ -222,7 +222,7 @@ def _predict(
     scores = [s for part in parts for s in fast(torch.stack(part) if len(part) > 1 else part[0][None]).cpu()]
     if not all(s.isfinite().all() for s in scores):
         raise ValueError(f"{model.label} gives scores that are NaN or infinite")
-    seconds, logits = (perf_counter() - start) / len(group), not isinstance(model, Mask2FormerModel)
+    seconds, logits = (perf_counter() - start) / len(group), model.logits
     for i, image in enumerate(group):
         scored = tuple(Tile(*box, s) for box, s in zip(boxes, scores[i * len(boxes) :], strict=False))
         yield Prediction(image, model.classes, scored, model.label, logits, seconds)

@@ -65,7 +65,7 @@ def to_mask(scores: Array, channel_dim: int = 1, size: tuple[int, int] | None = 
     mask = torch.empty(len(batch), *size, dtype=torch.uint8, device=t.device)
     for i, one in enumerate(batch):
         if t.device.type == "cpu" and t.dtype != torch.float64:
-            mask[i] = torch.from_numpy(_argmax_at(one.numpy(), size))
+            mask[i] = torch.from_numpy(_argmax_at(one.contiguous().numpy(), size))  # models give channels last
         else:  # on an accelerator, interpolating all scores is faster than selecting those that matter
             mask[i] = F.interpolate(one[None], size, mode="bilinear")[0].argmax(0)
     return like(mask.reshape(*t.shape[:-3], *size), scores)
@@ -99,7 +99,7 @@ def _argmax_at(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
     (cell_y, weight_y), (cell_x, weight_x) = _cells(height, size[0]), _cells(width, size[1])
     scores = np.pad(scores, ((0, 0), (0, 1), (0, 1)), "edge")  # the last cells lie between equal scores
     coarse = scores.argmax(0).astype(np.uint8)
-    mask = coarse[:, cell_x][cell_y]
+    mask = coarse.take(cell_x, 1).take(cell_y, 0)
 
     def corners(values: NDArray[Any]) -> NDArray[Any]:
         return np.stack([values[..., y : y + height, x : x + width] for y in (0, 1) for x in (0, 1)])

@@ -7,7 +7,6 @@ one form: batch (B,3,h,w) → low-resolution scores (B,K,h',w') at the stride of
 """
 
 import hashlib
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +33,7 @@ class SegModel(nn.Module, ABC):
         classes: the K classes of its scores.
         spec: its row in `MODELS`.
         norm: "group" or "sync" where `with_norm` has replaced its BatchNorm.
+        logits: whether a softmax of its scores gives probabilities.
         label: its name in comparisons, as `unet_mini:camvid`.
         facts: what is known about its weights: the metadata of its checkpoint, or source and licence of published
             weights; empty for an untrained model.
@@ -46,6 +46,7 @@ class SegModel(nn.Module, ABC):
     """
 
     net: Any
+    logits = True
 
     def __init__(self, net: nn.Module, classes: ClassSet, spec: ModelSpec) -> None:
         super().__init__()
@@ -174,17 +175,19 @@ class PlainModel(SegModel):
         if isinstance(main, Tensor) and main.ndim == 4 and main.shape[1] == 1 and len(self.classes) == 2:
             main = torch.cat([torch.zeros_like(main), main], dim=1)
         aux = output.get("aux") if is_dict and self.training else None
-        expected = len(images), len(self.classes)
+        expected = images.shape[0], len(self.classes)  # not len(images), which torch.export takes for a constant
         if not isinstance(main, Tensor) or main.ndim != 4 or main.shape[:2] != expected or not main.numel():
             found = tuple(main.shape) if isinstance(main, Tensor) else type(main).__name__
             raise ValueError("expected scores ({},{},h',w') from {}, got {}".format(*expected, self.spec.title, found))
-        rows = math.ceil(height * main.shape[-2] / padded.shape[-2])
-        columns = math.ceil(width * main.shape[-1] / padded.shape[-1])
+        rows = -(-height * main.shape[-2] // padded.shape[-2])  # rounded up, in a form that torch.export can write
+        columns = -(-width * main.shape[-1] // padded.shape[-1])
         return main[..., :rows, :columns], aux if aux is None else aux[..., :rows, :columns]
 
 
 class Mask2FormerModel(SegModel):
     """Mask2Former, which classifies masks instead of pixels: each query predicts a class and a mask."""
+
+    logits = False
 
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         output = self.net(images)

@@ -61,7 +61,7 @@ def load_model(
         name: key in `MODELS`, alone or with the name of its weights, as `"unet_mini:camvid"`; the path of a checkpoint
             that `save_model` wrote (.safetensors); or a model from elsewhere: `"hf:OWNER/NAME"` or `"hf:DIR"` of
             transformers, `"smp:OWNER/NAME"` or `"smp:DIR"` of segmentation_models_pytorch, `"tv:…"` with the name of
-            torchvision's weights, a file of TorchScript (.pt, .ts).
+            torchvision's weights, a file of TorchScript (.pt, .ts), ONNX (.onnx) or torch.export (.pt2).
         weights: key in `MODELS[name].weights`, or the path of a checkpoint. By default the first weights of the row;
             None leaves the model untrained.
         classes: a class set or its key in `CLASS_SETS`; by default the classes of the weights, and street classes for

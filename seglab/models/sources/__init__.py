@@ -6,6 +6,7 @@ hf           transformers
 smp          segmentation_models_pytorch
 tv           torchvision
 torchscript  files of TorchScript
+exported     files of ONNX and torch.export
 probing      output stride and possible input sizes, by forward passes
 opening      the table of all sources
 """

@@ -4,13 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seglab.models.adapters import SegModel
+from seglab.models.sources.exported import SUFFIXES as EXPORTED
+from seglab.models.sources.exported import exported_model
 from seglab.models.sources.hf import hf_model
 from seglab.models.sources.smp import smp_model
 from seglab.models.sources.stated import Stated
 from seglab.models.sources.torchscript import SUFFIXES, torchscript_model
 
 PREFIXES: dict[str, Callable[[str, Stated], SegModel]] = {"hf": hf_model, "smp": smp_model}
-FILES: dict[str, Callable[[str, Stated], SegModel]] = dict.fromkeys(SUFFIXES, torchscript_model)
+FILES: dict[str, Callable[[str, Stated], SegModel]] = {
+    **dict.fromkeys(SUFFIXES, torchscript_model), **dict.fromkeys(EXPORTED, exported_model),
+}  # fmt: skip
 
 
 def is_source(name: object) -> bool:

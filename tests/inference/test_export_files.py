@@ -1,0 +1,126 @@
+"""Exported files: they agree with their model, run without seglab and torch, and replace nothing."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from helpers.paths import ROOT
+from PIL import Image
+from typer.testing import CliRunner
+
+from seglab import evaluate, load_dataset, load_model, predict
+from seglab.__main__ import app
+from seglab.data.formats.tables import find
+from seglab.data.toytown import scene
+from seglab.inference import export_files
+from seglab.inference.export_files import export
+from seglab.models.sources.exported import exported_model, open_file
+from seglab.models.sources.stated import Stated
+
+NO_SEGLAB = "import sys; sys.modules['seglab'] = sys.modules['torch'] = None\n"  # so that importing them fails
+
+
+@pytest.fixture(scope="module")
+def net():
+    return load_model("fcn_mini:toytown", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def street(net, tmp_path_factory):
+    """The model as an ONNX file, written by the command."""
+    path = tmp_path_factory.mktemp("export") / "street.onnx"
+    result = CliRunner().invoke(app, ["export", net.label, "--to", str(path)])
+    assert result.exit_code == 0, result.output
+    different, pixels = map(int, re.search(r"(\d+) of (\d+) pixels", result.output).groups())
+    assert pixels == 512 * 512 + 300 * 451 + 600 * 512 + 2 * 192 * 256
+    assert different <= pixels / 10_000
+    return path
+
+
+@pytest.mark.slow
+def test_the_snippet_of_the_readme_gives_the_same_mask_without_seglab_and_torch(net, street):
+    snippet = next(part for part in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"),
+                                               re.DOTALL) if "onnxruntime" in part)  # fmt: skip
+    Image.fromarray(scene.scene(5, (300, 400)).image.transpose(1, 2, 0)).save(street.parent / "photo.jpg", quality=95)
+    code = NO_SEGLAB + snippet + "\nnp.save('mask.npy', mask)"
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=street.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    mask = np.load(street.parent / "mask.npy")
+    expected = predict(net, street.parent / "photo.jpg").mask.numpy()
+    assert len(np.unique(expected)) > 3
+    assert mask.shape == expected.shape
+    assert (mask != expected).sum() <= mask.size / 10_000
+    assert net.classes.names[int(np.bincount(mask.ravel()).argmax())] in done.stdout
+
+
+@pytest.mark.slow
+def test_an_exported_model_has_the_facts_and_the_counts_of_its_model(net, street, tmp_path):
+    file = load_model(street)
+    assert (file.label, file.classes, file.short, file.mean, file.std) == (
+        "street.onnx", net.classes, net.short, net.mean, net.std,
+    )  # fmt: skip
+    assert file.facts["licence"] == net.spec.weights["toytown"].licence
+    assert file.facts["stride"] == 8
+    counts = evaluate([net, file], load_dataset("toytown", "test").subset(range(3)), store=tmp_path / "s.sqlite").counts
+    own, other = (part.drop(columns="run") for _, part in counts.groupby("run", sort=False))
+    both = own.merge(other, on=["image", "target", "pred"], how="outer").fillna(0)
+    assert (both["pixels_x"] - both["pixels_y"]).abs().sum() / 2 <= 3 * 192 * 256 / 10_000
+
+
+@pytest.mark.slow
+def test_pt2_takes_any_batch_and_size(net, tmp_path):
+    path = tmp_path / "street.pt2"
+    agreement = export(net, path)
+    assert agreement.different == 0
+    file = exported_model(str(path), Stated())
+    for shape in ((1, 3, 97, 131), (3, 3, 64, 80)):
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            assert (file(images) - net(images)).abs().max() < 1e-4
+    assert (file.facts["precision"], file.logits, list(tmp_path.iterdir())) == ("float32", True, [path])
+
+
+@pytest.mark.slow
+def test_half_precision_and_argmax(net, tmp_path):
+    path = tmp_path / "masks.pt2"
+    agreement = export(net, path, precision="float16", argmax=True)
+    assert 0 <= agreement.different <= agreement.pixels / 100
+    mask = open_file(path)(torch.zeros(2, 3, 50, 70))
+    assert (mask.dtype, mask.shape) == (torch.uint8, (2, 50, 70))
+    with pytest.raises(ValueError, match=r"masks.pt2: it gives a mask.*without\s--argmax"):
+        exported_model(str(path), Stated())
+
+
+@pytest.mark.parametrize("name", ["classes.csv", "labelmap.txt", "id2label.json"])
+def test_files_of_classes_are_read_by_the_readers_of_annotation_formats(net, tmp_path, name):
+    assert export(net, tmp_path / name) is None
+    table = find(tmp_path)
+    assert table.names == net.classes.names
+    if name != "id2label.json":
+        assert tuple(table.colors.values()) == net.classes.colors
+
+
+@pytest.mark.slow
+def test_nothing_is_replaced_or_left_behind(net, tmp_path, monkeypatch):
+    kept = tmp_path / "kept.csv"
+    kept.write_text("mine")
+    with pytest.raises(ValueError, match=r"kept.csv exists already; choose another name, or give --force"):
+        export(net, kept)
+    assert kept.read_text() == "mine"
+    export(net, kept, force=True)
+    assert kept.read_text().startswith("index,name")
+    with pytest.raises(ValueError, match=r"unknown file ending '.tflite'.*onnx"):
+        export(net, tmp_path / "x.tflite")
+    with pytest.raises(ValueError, match="there is no folder"):
+        export(net, tmp_path / "missing" / "x.pt2")
+    with pytest.raises(ValueError, match="unknown precision 'int8'"):
+        export(net, tmp_path / "x.pt2", precision="int8")
+    with pytest.raises(ValueError, match="fcn_mini is untrained"):
+        export(load_model("fcn_mini", weights=None, device="cpu"), tmp_path / "x.pt2")
+    monkeypatch.setitem(export_files.LARGEST_DIFFERENCE, "float32", -1)
+    with pytest.raises(ValueError, match=r"x.pt2 was not written: 0 of .* pixels differ"):
+        export(net, tmp_path / "x.pt2")
+    assert list(tmp_path.iterdir()) == [kept]
