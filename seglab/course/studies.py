@@ -78,3 +78,16 @@ def stored_small_data() -> tuple[pd.DataFrame, dict[str, Any]]:
     keys = ["model", "data", "images", "augmented", "seed", "split"]
     table, facts = results_dir() / "small_data.csv", results_dir() / "small_data.json"
     return pd.read_csv(table, index_col=keys), json.loads(facts.read_text(encoding="utf-8"))
+
+
+def stored_transfer() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The study of pretrained weights, `benchmarks/studies/transfer.py`: a U-Net on few and on many photographs.
+
+    Returns:
+        counts: index start, images, seed, target; a column per predicted class. Each run's rows are its confusion
+            matrix on the photographs' `val`. `start` is scratch, imagenet, frozen or released.
+        curves: index start, images, seed, updates; columns loss, val_loss, miou, measured in the course of each run.
+    """
+    keys = ["start", "images", "seed"]
+    counts = pd.read_csv(results_dir() / "transfer.csv", index_col=[*keys, "target"])
+    return counts, pd.read_csv(results_dir() / "transfer_curves.csv", index_col=[*keys, "updates"])
