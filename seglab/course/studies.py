@@ -13,7 +13,9 @@ from scipy.stats import t
 
 from seglab._utils.errors import unknown
 from seglab._utils.paths import share_dir
+from seglab.evaluation.results import Results
 from seglab.metrics.measures import mean_iou
+from seglab.models.weights.zoo import stored_counts
 
 
 def results_dir() -> Path:
@@ -119,3 +121,22 @@ def over_seeds(values: pd.Series, level: float = 0.95) -> pd.DataFrame:
     mean, count = groups.mean(), groups.count()
     half = t.ppf((1 + level) / 2, count - 1) * groups.std() / np.sqrt(count)
     return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+
+
+def camvid_test_path() -> Path:
+    """The store that `benchmarks/studies/camvid_test.py` fills; it is missing where CamVid could not be downloaded."""
+    return results_dir() / "camvid_test.sqlite"
+
+
+def real_streets() -> pd.DataFrame:
+    """The CamVid minis on `val`, which chose their epoch, and on `test`, which papers report on.
+
+    Returns:
+        index model, best on `val` first; columns val and test (mIoU), low, high (95 % interval of `test`, with drives
+        resampled). Where `test` was not measured, its column holds the words "not measured here", and the ends are NaN.
+    """
+    table = Results.open(stored_counts("camvid")).summary()[["miou"]].rename(columns={"miou": "val"})
+    if not camvid_test_path().is_file():
+        return table.assign(test="not measured here", low=np.nan, high=np.nan)
+    measured = Results.open(camvid_test_path()).summary()[["miou", "low", "high"]]
+    return table.join(measured.rename(columns={"miou": "test"}))
