@@ -140,7 +140,7 @@ def add(path: Path, rows: pd.DataFrame) -> None:
 def best_rates(runs: pd.DataFrame) -> dict[str, float]:
     """Model → the learning rate with the highest mIoU on `val` in the search."""
     search = runs[runs["seed"] == SEARCH_SEED].sort_values("val_miou")
-    return dict(search.groupby("model")["lr"].last())
+    return {str(name): float(rate) for name, rate in search.groupby("model")["lr"].last().items()}
 
 
 def todo(runs: pd.DataFrame) -> list[Run]:

@@ -84,15 +84,20 @@ def test_the_mean_over_seeds_has_an_interval_of_students_t():
 
 
 def test_what_is_stored_is_whole():
+    """Whatever is stored holds; that nothing is missing can be said of a finished study only."""
     counts, runs = stored_architectures()
-    models = list(study.FILE["models"])
     pixels = counts.groupby(["model", "seed", "weather", "adapted"]).sum().sum(axis=1)
-    assert len(pixels) == len(models) * study.STUDY["seeds"] * len(study.WEATHERS) * 2
     assert pixels.unique().size == 1
     final = runs.drop(study.SEARCH_SEED, level="seed")
-    assert final.groupby("model").size().to_dict() == dict.fromkeys(models, study.STUDY["seeds"])
+    trained = set(final.index.droplevel("lr"))
+    assert {(model, seed) for model, seed, *_ in pixels.index} == trained
+    assert len(pixels) == len(trained) * len(study.WEATHERS) * 2
     assert final["steps"].unique().size == 1
     best = study.best_rates(runs.reset_index())
     assert all(lr == best[model] for model, lr, _ in final.index)
-    miou = miou_of_architectures()
-    assert miou["unet", 0, "fog", True] == pytest.approx(mean_iou(counts.loc[("unet", 0, "fog", True)]))
+    model, seed = final.index.droplevel("lr")[0]
+    confmat = counts.xs((model, seed, "fog", True), level=study.COUNTED[:4])
+    found = miou_of_architectures().xs((model, seed, "fog", True))
+    assert found == pytest.approx(mean_iou(confmat))
+    if missing := study.todo(runs.reset_index()):
+        pytest.skip(f"the study is not finished, next is {missing[0]}: python benchmarks/studies/architectures.py")
