@@ -7,10 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from seglab._utils.errors import unknown
 from seglab._utils.paths import share_dir
+from seglab.evaluation.results import Results
+from seglab.metrics.measures import mean_iou
+from seglab.models.weights.zoo import stored_counts
 
 
 def results_dir() -> Path:
@@ -91,3 +96,60 @@ def stored_transfer() -> tuple[pd.DataFrame, pd.DataFrame]:
     keys = ["start", "images", "seed"]
     counts = pd.read_csv(results_dir() / "transfer.csv", index_col=[*keys, "target"])
     return counts, pd.read_csv(results_dir() / "transfer_curves.csv", index_col=[*keys, "updates"])
+
+
+def stored_architectures() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The study of architectures, `benchmarks/studies/architectures.py`: six minis that differ in nothing else.
+
+    Returns:
+        counts: index model, seed, weather, adapted, target; a column per predicted class. The rows of each model, seed,
+            weather and `adapted` (whether BatchNorm has the statistics of that weather) are a `test` confusion matrix.
+        runs: index model, lr, seed, a row per training; columns steps, loss, val_miou, gmacs, mparams, minutes. Seed
+            100 belongs to the search for a learning rate.
+    """
+    counts, runs = results_dir() / "architectures.csv", results_dir() / "architectures_runs.csv"
+    indexed = pd.read_csv(counts, index_col=["model", "seed", "weather", "adapted", "target"])
+    return indexed, pd.read_csv(runs, index_col=["model", "lr", "seed"])
+
+
+def miou_of_architectures() -> pd.Series:
+    """mIoU of each training of `stored_architectures`: index model, seed, weather, adapted; order as stored."""
+    counts, _ = stored_architectures()
+    levels = ["model", "seed", "weather", "adapted"]
+    return counts.groupby(level=levels, sort=False)[list(counts)].apply(mean_iou).astype(float).rename("miou")
+
+
+def over_seeds(values: pd.Series, level: float = 0.95) -> pd.DataFrame:
+    """Mean over the trainings of each group, with an interval of Student's t for the mean of all trainings.
+
+    Args:
+        values: one per training; `seed` is a level of its index, and the others name the groups.
+        level: confidence of the interval, from 0 to 1.
+
+    Returns:
+        Columns mean, low, high; NaN ends where a group has one training. With three trainings the interval is the mean
+        ± 2.5 standard deviations, which assumes that trainings are normally distributed.
+    """
+    groups = values.groupby([name for name in values.index.names if name != "seed"], sort=False)
+    mean, count = groups.mean(), groups.count()
+    half = t.ppf((1 + level) / 2, count - 1) * groups.std() / np.sqrt(count)
+    return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+
+
+def camvid_test_path() -> Path:
+    """The store that `benchmarks/studies/camvid_test.py` fills; it is missing where CamVid could not be downloaded."""
+    return results_dir() / "camvid_test.sqlite"
+
+
+def real_streets() -> pd.DataFrame:
+    """The CamVid minis on `val`, which chose their epoch, and on `test`, which papers report on.
+
+    Returns:
+        index model, best on `val` first; columns val and test (mIoU), low, high (95 % interval of `test`, with drives
+        resampled). Where `test` was not measured, its column holds the words "not measured here", and the ends are NaN.
+    """
+    table = Results.open(stored_counts("camvid")).summary()[["miou"]].rename(columns={"miou": "val"})
+    if not camvid_test_path().is_file():
+        return table.assign(test="not measured here", low=np.nan, high=np.nan)
+    measured = Results.open(camvid_test_path()).summary()[["miou", "low", "high"]]
+    return table.join(measured.rename(columns={"miou": "test"}))

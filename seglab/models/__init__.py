@@ -2,7 +2,7 @@
 
 spec           `ModelSpec` and `Weights`: the row types of `MODELS`
 adapters       `SegModel`: one interface for the models of every library; `wrap`
-norms          BatchNorm replaced by GroupNorm or SyncBatchNorm
+norms          BatchNorm replaced by GroupNorm or SyncBatchNorm, or adapted to other images
 unet           U-Net
 architectures  the builders of all other networks
 registry       the table `MODELS`

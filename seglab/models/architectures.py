@@ -41,19 +41,23 @@ def _usual_momentum(net: nn.Module) -> nn.Module:
 
 
 class _SmallResNet(ResNet):
-    """torchvision's ResNet at output stride 8, two blocks a stage, 64, 128, 256, 256 channels: 0.4 M parameters."""
+    """torchvision's ResNet at output stride 8, two blocks a stage, 64, 128, 256, 256 channels: 0.4 M parameters.
 
-    def __init__(self) -> None:
-        dilation = [False, True, True]
+    The last stages, and the first ones in proportion, have 4 · `width` channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width, dilation = width, [False, True, True]
         super().__init__(Bottleneck, [2, 2, 2, 2], num_classes=1, replace_stride_with_dilation=dilation)
 
     def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
-        return super()._make_layer(block, min(planes // 4, 64), *args, **kwargs)  # planes: 64, 128, 256, 512
+        planes = min(planes * self.width // 256, self.width)  # of 64, 128, 256, 512
+        return super()._make_layer(block, planes, *args, **kwargs)
 
 
-def _small_resnet(aux: bool) -> nn.Module:
-    """Images (B,3,h,w) → "out" and, for an auxiliary head, "aux": both (B,256,h/8,w/8)."""
-    return IntermediateLayerGetter(_SmallResNet(), {"layer4": "out"} | ({"layer3": "aux"} if aux else {}))
+def _small_resnet(aux: bool, width: int = 64) -> nn.Module:
+    """Images (B,3,h,w) → "out" and, for an auxiliary head, "aux": both (B,4·width,h/8,w/8)."""
+    return IntermediateLayerGetter(_SmallResNet(width), {"layer4": "out"} | ({"layer3": "aux"} if aux else {}))
 
 
 def fcn_mini(num_classes: int, aux: bool) -> nn.Module:
@@ -61,25 +65,27 @@ def fcn_mini(num_classes: int, aux: bool) -> nn.Module:
     return FCN(_small_resnet(aux), FCNHead(256, num_classes), FCNHead(256, num_classes) if aux else None)
 
 
-def deeplabv3_mini(num_classes: int, aux: bool) -> nn.Module:
-    """DeepLabV3 (Chen et al. 2017) on a small ResNet; its head works on (B,256,h/8,w/8).
+def deeplabv3_mini(num_classes: int, aux: bool, width: int = 64) -> nn.Module:
+    """DeepLabV3 (Chen et al. 2017) on a small ResNet; its head works on (B,4·width,h/8,w/8).
 
     The atrous rates are 3, 6, 9: on feature maps of 24×32 torchvision's 12, 24, 36 would reach mostly into padding.
     """
-    backbone = _small_resnet(aux)
     head = nn.Sequential(
-        ASPP(256, (3, 6, 9), 64),
-        nn.Conv2d(64, 64, 3, padding=1, bias=False),
-        nn.BatchNorm2d(64),
+        ASPP(4 * width, (3, 6, 9), width),
+        nn.Conv2d(width, width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
         nn.ReLU(),
-        nn.Conv2d(64, num_classes, 1),
+        nn.Conv2d(width, num_classes, 1),
     )
-    return DeepLabV3(backbone, head, FCNHead(256, num_classes) if aux else None)
+    return DeepLabV3(_small_resnet(aux, width), head, FCNHead(4 * width, num_classes) if aux else None)
 
 
-def lraspp_mini(num_classes: int, aux: bool) -> nn.Module:
-    """LR-ASPP on MobileNetV3-Small (Howard et al. 2019): low features (B,24,h/8,w/8), high ones (B,576,h/16,w/16)."""
-    features = mobilenet_v3_small(weights=None, dilated=True).features
+def lraspp_mini(num_classes: int, aux: bool, width: float = 1.0) -> nn.Module:
+    """LR-ASPP on MobileNetV3-Small (Howard et al. 2019): low features (B,24,h/8,w/8), high ones (B,576,h/16,w/16).
+
+    `width` multiplies the channels of the backbone.
+    """
+    features = mobilenet_v3_small(weights=None, dilated=True, width_mult=width).features
     backbone = IntermediateLayerGetter(features, {"2": "low", "12": "high"})
     return _usual_momentum(LRASPP(backbone, features[2].out_channels, features[12].out_channels, num_classes))
 

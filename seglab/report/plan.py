@@ -73,7 +73,7 @@ def default_plan() -> Plan:
     minis = {name: (name,) for name, spec in MODELS.items()
              if next(iter(spec.weights)) == "toytown" and is_available(spec, "toytown")}  # fmt: skip
     weathers = tuple(DataSelection(f"toytown:{weather}", images=60) for weather in ("night", "fog", "rain"))
-    return Plan(minis, (DataSelection("toytown", images=200), *weathers), title="Six architectures on Toytown")
+    return Plan(minis, (DataSelection("toytown", images=200), *weathers), title="Six trained models on Toytown")
 
 
 def limited(plan: Plan, images: int) -> Plan:

@@ -4,9 +4,11 @@ import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import skimage.data
 
 from seglab._utils.paths import file_names, slug
 from seglab._utils.text import csv_text
@@ -20,6 +22,7 @@ from seglab.inference.runtimes.choice import RUNTIMES
 from seglab.models.adapters import SegModel
 from seglab.models.registry import MODELS
 from seglab.models.weights.cards import is_available
+from seglab.models.weights.zoo import photograph_model
 from seglab.viz.widgets import views
 from seglab.viz.widgets.html import FOLDER
 from seglab.viz.widgets.joint import Joint, join
@@ -30,6 +33,7 @@ from seglab.viz.widgets.worker import Worker
 
 DEFAULT_MODELS = ("unet_mini:toytown", "segformer_mini:toytown")  # selected when the explorer opens
 PHOTOGRAPH = "your photograph"
+EXAMPLE = Path(skimage.data.__file__).with_name("chelsea.png")  # a cat, in scikit-image's wheel
 # Colours of JupyterLab's theme, and those of the light one elsewhere.
 NOTE = "line-height: 1.4; padding: .2rem 0; color: var(--jp-ui-font-color2, #62707d)"
 PROBLEM = "line-height: 1.4; padding: .2rem 0; color: var(--jp-error-color1, #b3261e)"
@@ -49,7 +53,8 @@ def explore(
 
     Args:
         models: one or several to choose from: names or checkpoints as for `load_model`, or models; as a mapping with
-            their names. By default all models whose weights need no download.
+            their names. By default all models whose weights need no download. Without models and data it opens on the
+            cat of scikit-image, with the best model for photographs.
         data: one or several to choose from, several as a list: names and splits, as "camvid val"; your own data as a
             folder or a dataset.yaml, a str or Path, of which all images are shown; a pair of such a name or path and a
             split, as ("~/my leaves", "val"); data sets of `load_dataset`. By default Toytown, and the data sets on this
@@ -64,7 +69,8 @@ def explore(
     if data is not None:
         for source in sources.values():  # an error is raised here, not when an entry is chosen
             source.load()
-    explorer = Explorer(model_sources(available_models() if models is None else models), sources)
+    photo = ("chelsea.png", EXAMPLE.read_bytes()) if models is data is None else None
+    explorer = Explorer(model_sources(available_models() if models is None else models), sources, photo)
     if wait:
         explorer.wait()
     return explorer
@@ -92,7 +98,8 @@ def _row(*children: widgets.Widget) -> widgets.Box:
 class Explorer(widgets.VBox):
     """See `explore`. It shows `sample` and `predictions` (by model); there are none before the first run ends."""
 
-    def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]]) -> None:
+    def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]],
+                 photo: tuple[str, bytes] | None = None) -> None:  # fmt: skip
         self._models, self._data = models, data
         self._trained_short: dict[str, int | tuple[int, int] | None] = {}  # by model, before a size was chosen
         self._photo: Sample | None = None
@@ -115,7 +122,11 @@ class Explorer(widgets.VBox):
         buttons = _row(self.run, self.worker.stop, self.worker.progress)
         settings = _row(self.models, widgets.VBox([self.precision, self.runtime, self.short, buttons]))
         super().__init__([_row(self.data, self.index), settings, self.note, self.problem, tabs])
-        self.start()
+        if photo:
+            self.models.value = [photograph_model()]
+            self.load_photograph(*photo)
+        else:
+            self.start()
 
     def _create_controls(self, models: list[str], data: list[str], first: SegmentationDataset) -> None:
         label, wide = {"style": {"description_width": "5.5em"}}, widgets.Layout(width="26em")

@@ -87,6 +87,16 @@ def test_every_available_model():
     assert shows_selection(shown)
 
 
+def test_opens_on_a_photograph_that_is_segmented_well():
+    shown = explore(wait=True)
+    assert shown.data.value == "your photograph"
+    assert shown.models.value == ("unet_lite:photographs",)
+    classes = CLASS_SETS["photographs"]
+    assert (shown.predictions["unet_lite:photographs"].mask == classes.index("cat")).float().mean() > 0.6
+    shown.data.value = "toytown test"
+    assert shows_selection(shown)
+
+
 def test_every_precision_and_size(opened):
     opened.models.value = ["lraspp_mini:toytown"]
     for precision in opened.precision.options:
