@@ -35,8 +35,9 @@ DEFAULT_MODELS = ("unet_mini:toytown", "segformer_mini:toytown")  # selected whe
 PHOTOGRAPH = "your photograph"
 EXAMPLE = Path(skimage.data.__file__).with_name("chelsea.png")  # a cat, in scikit-image's wheel
 # Colours of JupyterLab's theme, and those of the light one elsewhere.
-NOTE = "line-height: 1.4; padding: .2rem 0; color: var(--jp-ui-font-color2, #62707d)"
-PROBLEM = "line-height: 1.4; padding: .2rem 0; color: var(--jp-error-color1, #b3261e)"
+# The theme's own colour of text, which can be read on light and on dark; a bar marks a problem.
+NOTE = "line-height: 1.4; padding: .2rem 0; color: var(--jp-ui-font-color1)"
+PROBLEM = f"{NOTE}; padding-left: .6rem; border-left: 4px solid #d1495b"
 COPY_BUTTON = """<button type="button" data-code="{code}"
 onclick="navigator.clipboard.writeText(this.dataset.code); this.textContent = 'copied'">copy as code</button>"""
 

@@ -45,8 +45,11 @@ def script(name: str) -> str:
 
 
 def _stripes() -> str:
-    """The first eight patterns of `hatch` as a module: 64 numbers each, 1 where a stripe lies."""
-    patterns = [hatch(index, (8, 8)).astype(int).ravel().tolist() for index in range(8)]
+    """The patterns of `hatch` with periods of 8, 16 and 32 pixels as a module: rows of digits, 1 on a stripe."""
+    patterns = []
+    for index in range(22):
+        side = 8 << max(0, index - 1) // 7
+        patterns.append(["".join(map(str, row)) for row in hatch(index, (side, side)).astype(int)])
     return f"export const STRIPES = {json.dumps(patterns)};\n"
 
 

@@ -12,6 +12,7 @@ from seglab import CLASS_SETS, Results, evaluate, load_dataset, load_model, pred
 from seglab.metrics.confusion import confusion_matrix
 from seglab.models.checkpoints import save_model
 from seglab.viz.widgets.comparison import Comparison, compare_models, largest_region, tables
+from seglab.viz.widgets.html import script
 
 STREET = CLASS_SETS["street"]
 MODELS = ["unet_mini:toytown", "fcn_mini:toytown"]
@@ -210,3 +211,44 @@ def test_models_with_other_classes(tmp_path):
     assert comparison.viewer.state["hidden"] == [], "road, and everything that is not evaluated"
     found = {row["id"]: row["pixels"] for row in comparison.board.found}
     assert found["a"] == int(((target == 0) & (mask != STREET.index("road"))).sum())
+
+
+def test_each_view_of_the_board_is_one_stop_of_the_tab_key(results, scenes, browser, tmp_path):
+    """Arrow keys go from cell to cell; before, a board of eleven classes had hundreds of stops."""
+    board = compare_models(results, scenes).board
+    state = json.dumps({name: getattr(board, name) for name in ("tables", "chosen", "found", "shown")})
+    code = script("comparison").replace("export default", "const widget =")
+    model = """const state = STATE, model = { get: (name) => state[name], set: (name, value) => (state[name] = value),
+        save_changes() {}, on() {} }; window.state = state; widget.render({ model, el: document.body });"""
+    page_file = tmp_path / "board.html"
+    text = f"<!DOCTYPE html><body><script type=module>{code}\n{model.replace('STATE', state)}</script></body>"
+    page_file.write_text(text, encoding="utf-8")
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    page.wait_for_selector(".seglab-board")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    stops = []
+    while len(stops) < 20:
+        page.keyboard.press("Tab")
+        if (name := page.evaluate(focused)) is None:
+            break
+        stops.append(name)
+    names, first = list(MODELS), scenes.classes.names[0]
+    assert len(stops) == 7, stops
+    assert [stops[1], *stops[3:5]] == ["model of the confusion matrix", "upward model", "rightward model"]
+    page.focus(f"[aria-label^='{first} of {names[0]},']")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused).startswith(f"{first} of {names[1]},")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused).startswith(f"{scenes.classes.names[1]} of {names[1]},")
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    assert page.evaluate("[window.state.chosen.model, window.state.chosen.target]") == [0, 1]
+    page.locator("circle[tabindex='0']").focus()
+    page.keyboard.press("Home")
+    left = page.evaluate("document.activeElement.getAttribute('cx') | 0")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('cx') | 0") >= left
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.state.shown") == page.evaluate(focused).split(":")[0]
+    page.close()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage import data as photographs
 
 from seglab import CLASS_SETS, load_dataset, load_model, predict
@@ -195,17 +196,24 @@ def color(k):
 
 def test_stripes_are_those_of_the_palette(opened):
     """The viewer, Pillow and matplotlib draw the same patterns: `palette.hatch` defines them."""
-    mask = np.repeat(np.arange(8, dtype=np.uint8), 16).reshape(8, 1, 16).repeat(16, axis=1).reshape(128, 16)
-    image = np.full((128, 16, 3), 255, np.uint8)
-    with opened(view(image, {"m": mask}, STREET, hatch=True, mode="one").to_html()) as page:
-        for k in range(8):
+    mask = np.arange(22, dtype=np.uint8).repeat(32)[:, None].repeat(32, axis=1)
+    image, classes = (
+        np.full((704, 32, 3), 255, np.uint8),
+        ClassSet("own", tuple("abcdefghijklmnopqrstuv"), voc_colors(22)),
+    )
+    with opened(view(image, {"m": mask}, classes, hatch=True, mode="one").to_html()) as page:
+        for k in range(22):
             rows = page.evaluate(
                 """(k) => { const canvas = document.querySelector("canvas.over");
-                const data = canvas.getContext("2d").getImageData(0, 16 * k, 16, 16).data;
-                return Array.from({ length: 256 }, (_, i) => data[4 * i + 3] === 150); }""",
+                const data = canvas.getContext("2d").getImageData(0, 32 * k, 32, 32).data;
+                return Array.from({ length: 1024 }, (_, i) => data[4 * i + 3] === 150); }""",
                 k,
             )
-            assert np.array_equal(np.array(rows).reshape(16, 16), hatch(k, (128, 16))[16 * k : 16 * k + 16]), k
+            assert np.array_equal(np.array(rows).reshape(32, 32), hatch(k, (704, 32))[32 * k : 32 * k + 32]), k
+        shown = page.eval_on_selector_all(".legend .swatch", "all => all.map((e) => e.style.backgroundImage)")
+        assert len(set(shown)) == 22, "each class has stripes of its own in the legend"
+        page.uncheck("label:has-text('stripes') input")
+        assert page.eval_on_selector(".legend .swatch", "e => e.style.backgroundImage") == ""
 
 
 def choose(page, mode):
@@ -226,7 +234,8 @@ def test_classes_and_modes(opened):
         assert page.evaluate(PIXEL, [LEFT, 0, 0])[3] == 0
         assert page.evaluate(PIXEL, [LEFT, 0, 3]) == color(ROAD)
         page.click(".legend button[title='sky']")
-        assert page.inner_text(".legend button[title='road'] .v") == "50 % · IoU 1.00"
+        assert page.inner_text(".legend .caption") == "fraction of pixels · IoU: left good, right poor"
+        assert page.locator(".legend button[title='road'] .v").all_inner_texts() == ["50 % · 1.00", "21 % · 0.45"]
 
         choose(page, "side")
         assert page.evaluate(PIXEL, [SECOND_PANE, 0, 0]) == color(BUILDING)
@@ -234,7 +243,11 @@ def test_classes_and_modes(opened):
         choose(page, "error")
         page.select_option("select[aria-label='left model']", "1")
         right, wrong, void = (page.evaluate(PIXEL, [LEFT, x, 3]) for x in (4, 0, 5))
-        assert wrong == [209, 73, 91, 255]
+        assert wrong == color(BUILDING), "an error has the colour of the class that was predicted"
+        assert page.locator(".legend button[title='building'] .v").all_inner_texts() == ["50 % · 0.00", ""]
+        page.click(".legend button[title='building']")
+        assert page.evaluate(PIXEL, [LEFT, 0, 3])[3] == 0
+        page.click(".legend button[title='building']")
         assert right[3] < 255
         assert void == [0, 0, 0, 255]
         choose(page, "agreement")
@@ -361,12 +374,15 @@ def test_painting_against_models(opened):
         drag((0, 2), (2, 2))
         assert score()["you"] == "0.40"  # and three pixels of road: 6 of 15
         assert page.evaluate(PIXEL, [LEFT, 2, 2]) == color(SKY)
-        page.check("label:has-text('erase') input")
+        page.select_option("[aria-label='tool']", "erase")
         drag((0, 2), (1, 2))
         assert score()["you"] == "0.46"  # 6 of 13
         page.click("button:has-text('undo')")
         assert score()["you"] == "0.40"
-        page.uncheck("label:has-text('erase') input")
+        page.click("button:has-text('redo')")
+        assert score()["you"] == "0.46"
+        page.click("button:has-text('undo')")
+        page.select_option("[aria-label='tool']", "brush")
         page.select_option("[aria-label='class to paint']", label="road")
         assert score() == {"you": "–", "good": "1.00", "poor": "0.45"}
         page.focus(".pane")
@@ -380,6 +396,139 @@ def test_painting_against_models(opened):
         assert score()["you"] == "–"
         choose(page, "one")
         assert page.locator(".score").count() == 0
+
+
+def test_fill_pick_and_keys(opened, tmp_path):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target, mode="paint", brush=0).to_html()) as page:
+        box = page.locator(".pane").first.bounding_box()
+        cell = box["width"] / 6
+
+        def click(x, y):
+            page.mouse.click(box["x"] + (x + 0.5) * cell, box["y"] + (y + 0.5) * cell)
+
+        drawing = "Array.from(document.querySelector('.seglab-scene').viewer.layers.drawing)"
+        for y in range(4):
+            click(2, y)  # a wall of sky
+        page.keyboard.press("2")
+        assert page.locator("[aria-label='class to paint']").input_value() == str(ROAD)
+        page.select_option("[aria-label='tool']", "fill")
+        click(5, 3)
+        expected = np.full((4, 6), 255, np.uint8)
+        expected[:, 2], expected[:, 3:] = SKY, ROAD
+        assert np.array_equal(np.reshape(page.evaluate(drawing), (4, 6)), expected), "the wall holds the fill back"
+        assert "you\t" in page.inner_text(".score")
+        counted = confusion_matrix(torch.from_numpy(expected), torch.from_numpy(target), 11) if False else None
+        assert counted is None
+        page.select_option("[aria-label='tool']", "pick")
+        click(2, 0)
+        assert page.locator("[aria-label='class to paint']").input_value() == str(SKY)
+        assert page.locator("[aria-label='tool']").input_value() == "brush", "a pick is followed by painting"
+        page.keyboard.press("]")
+        assert page.locator("[aria-label='brush size']").input_value() == "1"
+        page.keyboard.press("[")
+        page.keyboard.press("Control+z")
+        assert np.unique(page.evaluate(drawing)).tolist() == [SKY, 255]
+        page.keyboard.press("Control+Shift+z")
+        assert np.array_equal(np.reshape(page.evaluate(drawing), (4, 6)), expected)
+        with page.expect_download() as download:
+            page.click("button:has-text('save label map')")
+        download.value.save_as(tmp_path / "drawing.png")
+        with Image.open(tmp_path / "drawing.png") as saved:
+            saved.verify()  # the checksums
+        with Image.open(tmp_path / "drawing.png") as saved:
+            assert saved.mode == "L"
+            assert np.array_equal(np.asarray(saved), expected)
+
+
+def test_counts_of_a_stroke_are_those_of_the_whole_drawing(opened):
+    """A stroke changes counts and pixels only where it paints; painting everything again gives the same."""
+    rng = np.random.default_rng(0)
+    target = rng.choice(np.array([SKY, ROAD, 255], np.uint8), (40, 60))
+    image = rng.integers(0, 255, (40, 60, 3), np.uint8)
+    with opened(view(image, {"m": target}, STREET, target, mode="paint", brush=2).to_html()) as page:
+        strokes = """() => {
+          const { painting, layers, panes } = document.querySelector(".seglab-scene").viewer;
+          const pixels = () => Array.from(panes[0].overs[0].getContext("2d").getImageData(0, 0, 60, 40).data).join();
+          const state = () => [painting.both, painting.either, painting.drawn, pixels()].join(" ");
+          const wrong = [];
+          for (let n = 0; n < 40; n++) {
+            const viewer = painting.viewer;
+            viewer.set({ pen: n % 2 ? 3 : 0, tool: n % 5 === 4 ? "erase" : "brush" });
+            painting.begin();
+            painting.draw((n * 37) % 70 - 5, (n * 23) % 50 - 5);
+            painting.draw((n * 17) % 70 - 5, (n * 41) % 50 - 5);
+            const quick = state();
+            viewer.repaint(false);
+            if (quick !== state()) wrong.push(n);
+          }
+          return wrong;
+        }"""
+        assert page.evaluate(strokes) == []
+
+
+def test_the_wheel_scrolls_the_page_or_zooms(opened):
+    """Without a click and at the end of a zoom the page scrolls, so that a reader is never caught."""
+    image, masks, target = small()
+    html = view(image, masks, STREET, target).to_html().replace("</body>", "<p style='height: 3000px'></p></body>")
+    with opened(html, viewport={"width": 900, "height": 600}) as page:
+        zoom = "document.querySelector('.seglab-scene').viewer.pointer.zoom.z"
+
+        def wheel(amount):
+            before = page.evaluate("scrollY")
+            page.mouse.wheel(0, amount)
+            page.wait_for_timeout(150)
+            return page.evaluate("scrollY") - before
+
+        box = page.locator(".pane").first.bounding_box()
+        page.mouse.move(box["x"] + 50, box["y"] + 100)
+        assert wheel(20) > 0
+        assert wheel(-20) < 0
+        page.mouse.down()
+        page.mouse.up()
+        assert wheel(-100) == 0
+        assert page.evaluate(zoom) > 1.2
+        assert wheel(1000) == 0
+        assert page.evaluate(zoom) == 1
+        assert wheel(20) > 0, "once the whole image is shown, the wheel scrolls on"
+
+
+def test_touch(opened):
+    """One finger swipes across and scrolls down, two fingers zoom and leave the swipe line where it was."""
+    image, masks, target = small()
+    html = view(image, masks, STREET, target).to_html().replace("</body>", "<p style='height: 3000px'></p></body>")
+    with opened(html, viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True) as page:
+        session = page.context.new_cdp_session(page)
+        box = page.locator(".pane").first.bounding_box()
+        middle, top = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+        def gesture(*moves):
+            kinds = ["touchStart"] + ["touchMove"] * (len(moves) - 1)
+            for kind, points in zip(kinds, moves, strict=True):
+                touches = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+                page.wait_for_timeout(20)
+            session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            page.wait_for_timeout(100)
+
+        viewer = "document.querySelector('.seglab-scene').viewer"
+        gesture(*[[(middle + n, top)] for n in range(0, 80, 10)])
+        across = page.evaluate(f"{viewer}.state.swipe")
+        assert across > 0.6
+        gesture(*[[(middle, top - n)] for n in range(0, 120, 10)])
+        assert page.evaluate("scrollY") > 40
+        assert page.evaluate(f"{viewer}.state.swipe") == pytest.approx(across), "scrolling moves nothing else"
+        page.evaluate("scrollTo(0, 0)")
+        gesture([(middle - 20, top)], *[[(middle - 20 - n, top), (middle + 20 + n, top)] for n in range(0, 60, 10)])
+        assert page.evaluate(f"{viewer}.pointer.zoom.z") == pytest.approx(140 / 40, rel=0.1)
+        assert page.evaluate(f"{viewer}.state.swipe") == pytest.approx(across)
+
+
+def test_swatches_in_forced_colours(opened):
+    image, masks, target = small()
+    with opened(view(image, masks, STREET, target).to_html(), forced_colors="active") as page:
+        shown = page.eval_on_selector(".legend .swatch", "e => getComputedStyle(e).backgroundColor")
+        assert shown == "rgb({}, {}, {})".format(*STREET.colors[0])
 
 
 def test_everything_can_be_reached_and_has_a_name(opened):
@@ -433,7 +582,11 @@ def test_a_large_scene_is_painted_within_a_frame(opened):
           const taken = (change) => { viewer.set(change); return viewer.paints.at(-1); };
           const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
           const rounds = [...Array(15).keys()];
-          return { cheap: median(rounds.map((i) => taken({ opacity: i / 15, swipe: i / 15 }))),
+          const first = performance.now();
+          viewer.set({ mode: "agreement" });
+          const agreement = performance.now() - first;
+          viewer.set({ mode: "swipe" });
+          return { agreement, cheap: median(rounds.map((i) => taken({ opacity: i / 15, swipe: i / 15 }))),
                    toggle: median(rounds.map((i) => taken({ hidden: [i % 11] }))) };
         }"""
         milliseconds = page.evaluate(steps)

@@ -13,6 +13,7 @@
  */
 
 import { h, rootOf } from "./dom.js";
+import { roving } from "./roving.js";
 
 const STYLE = `
 .seglab-board { font: 13px/1.4 system-ui, "Segoe UI", sans-serif; display: flex; flex-wrap: wrap; gap: 1rem 2rem;
@@ -25,7 +26,8 @@ const STYLE = `
 .seglab-board thead th.up span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 11rem; line-height: 1.15;
   white-space: normal; overflow-wrap: anywhere; }
 .seglab-board td { padding: 1px; background: none; }
-.seglab-board td button { width: 100%; min-width: 2.3rem; border: 0; border-radius: 2px; padding: .15rem .25rem; }
+.seglab-board td button { width: 100%; min-width: 2.3rem; border: 0; border-radius: 2px; padding: .15rem .25rem;
+  forced-color-adjust: none; }
 .seglab-board button[aria-pressed=true] { box-shadow: 0 0 0 2px var(--accent); position: relative; }
 .seglab-board .found { flex: 1 1 12rem; }
 .seglab-board .found ul { list-style: none; margin: .3rem 0; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem;
@@ -42,6 +44,14 @@ const SIDE = 250, LEFT = 38, FOOT = 34; // of the scatter, in pixels
 function shade(fraction) {
   const mix = (from, to) => Math.round(from + (to - from) * fraction);
   return `background: rgb(${mix(246, 24)}, ${mix(248, 78)}, ${mix(251, 132)}); color: ${fraction > 0.55 ? "#fff" : "#1f2933"}`;
+}
+
+const pressed = (element) => element.getAttribute("aria-pressed") === "true";
+
+/** Make one stop of the Tab key of the buttons in the cells of a table. */
+function reachable(cells) {
+  const buttons = cells.map((row) => row.map((cell) => cell.querySelector("button")));
+  roving(buttons, buttons.flat().find((button) => button && pressed(button)));
 }
 
 class Board {
@@ -81,8 +91,9 @@ class Board {
         onclick: () => this.choose({ model: m, target: k, pred: null }) }, value.toFixed(2)));
     };
     const head = h("tr", {}, h("th"), ...models.map((name) => h("th", { class: "up", scope: "col" }, h("span", {}, name))));
-    const rows = classes.map((name, k) =>
-      h("tr", {}, h("th", { scope: "row" }, name), ...models.map((model, m) => cell(model, m, k))));
+    const cells = classes.map((_, k) => models.map((model, m) => cell(model, m, k)));
+    reachable(cells);
+    const rows = classes.map((name, k) => h("tr", {}, h("th", { scope: "row" }, name), ...cells[k]));
     return h("section", {}, h("h4", {}, "IoU: click a class"), h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows)));
   }
 
@@ -101,8 +112,9 @@ class Board {
         onclick: () => this.choose({ target: t, pred: p }) }, String(text) || "\u00a0"));
     };
     const head = h("tr", {}, h("th"), ...columns.map((name) => h("th", { class: "up", scope: "col" }, h("span", {}, name))));
-    const rows = confusion[models[chosen.model]].map((row, t) =>
-      h("tr", {}, h("th", { scope: "row" }, classes[t]), ...row.map((fraction, p) => cell(fraction, t, p))));
+    const cells = confusion[models[chosen.model]].map((row, t) => row.map((fraction, p) => cell(fraction, t, p)));
+    reachable(cells);
+    const rows = cells.map((row, t) => h("tr", {}, h("th", { scope: "row" }, classes[t]), ...row));
     return h("section", {}, h("h4", {}, "% of a class (row) that ", pick, " predicts as (column): click a cell"),
       h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows)));
   }
@@ -126,9 +138,11 @@ class Board {
       const text = `${id}: ${models[this.axes[0]]} ${a[i].toFixed(2)}, ${models[this.axes[1]]} ${b[i].toFixed(2)}`;
       const open = (event) => (event.type === "click" || ["Enter", " "].includes(event.key)) &&
         (event.preventDefault(), this.show(id));
-      return h("circle", { cx: x(a[i]), cy: y(b[i]), r: 5, tabindex: 0, role: "button", "aria-label": text,
+      return h("circle", { cx: x(a[i]), cy: y(b[i]), r: 5, tabindex: -1, role: "button", "aria-label": text,
         "aria-pressed": String(this.model.get("shown") === id), onclick: open, onkeydown: open }, h("title", {}, text));
     });
+    const fromLeft = points.filter(Boolean).sort((p, q) => p.getAttribute("cx") - q.getAttribute("cx"));
+    roving([fromLeft], fromLeft.find(pressed));
     const ticks = [low, (low + high) / 2, high].flatMap((value) => [
       h("text", { x: x(value), y: SIDE + 20, "text-anchor": "middle" }, value.toFixed(2)),
       h("text", { x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2))]);
@@ -149,6 +163,8 @@ class Board {
     const buttons = found.map(({ id, pixels }) => h("li", {}, h("button", { type: "button",
       "aria-pressed": String(id === this.model.get("shown")), "aria-label": `image ${id}, ${pixels} pixels`,
       onclick: () => this.show(id) }, `${id} `, h("span", { style: "color: var(--soft)" }, pixels.toLocaleString("en")))));
+    const images = buttons.map((item) => item.firstChild);
+    roving([images], images.find(pressed));
     const none = found.length ? "" : "In no image.";
     return h("section", { class: "found", "aria-live": "polite" }, h("h4", {}, `Images with ${what}, most pixels first`), none,
       h("ul", {}, ...buttons));

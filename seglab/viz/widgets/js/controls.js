@@ -1,6 +1,7 @@
 /* The bar of the viewer: view, layers, opacity, swipe, outlines and stripes, the brush, zoom and photographs. */
 
 import { h } from "./dom.js";
+import { TOOLS } from "./painting.js";
 import { Photograph } from "./photograph.js";
 
 const MODES = {
@@ -38,14 +39,16 @@ export class Controls {
       mode: select("mode", "view", text, modes), left: select("left", "left model", number, names()),
       right: select("right", "right model", number, names()), opacity: range("opacity", "opacity", 1, 0.01),
       swipe: range("swipe", "swipe", 1, 0.01), outline: box("outline"), hatch: box("hatch"),
-      pen: select("pen", "class to paint", number, painting.pens()),
-      brush: range("brush", "brush size", Math.ceil(data.width / 25), 1), erase: box("erase"),
+      pen: select("pen", "class to paint", number, painting.pens().map((k) => h("option", { value: k }, data.classes[k].name))),
+      brush: range("brush", "brush size", Math.ceil(data.width / 25), 1),
+      tool: select("tool", "tool", text, TOOLS.map((name) => h("option", { value: name }, name))),
     };
-    const { mode, left, right, opacity, swipe, outline, hatch, pen, brush, erase } = this.inputs;
+    const { mode, left, right, opacity, swipe, outline, hatch, pen, brush, tool } = this.inputs;
     this.labelled = { left: labelled("left", left), right: labelled("right", right), swipe: labelled("swipe", swipe),
       outline: labelled("outlines", outline), hatch: labelled("stripes", hatch) };
-    this.brushes = h("span", { class: "bar" }, labelled("class", pen), labelled("brush", brush), labelled("erase", erase),
-      button("undo", () => painting.undo()), button("start again", () => painting.clear()));
+    this.brushes = h("span", { class: "bar" }, labelled("class", pen), labelled("tool", tool), labelled("size", brush),
+      button("undo", () => painting.undo()), button("redo", () => painting.redo()),
+      button("start again", () => painting.clear()), button("save label map", () => painting.save()));
     const zoom = h("span", { class: "group" }, button("+", () => pointer.zoomBy(1.5), "zoom in"),
       button("−", () => pointer.zoomBy(1 / 1.5), "zoom out"), button("whole image", () => pointer.zoomBy(0)));
     this.photograph = kernel?.photo ? new Photograph(kernel, note) : null;

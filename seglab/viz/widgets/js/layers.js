@@ -1,9 +1,8 @@
 /* The layers of a scene: decoded label maps, the maps derived from them, and how each is painted on a canvas. */
 
-import { EDGE, VOID, disagreementOf, errorsOf, fractionsOf, inflate, rgba, stripe, withEdges } from "./pixels.js";
+import { EDGE, RIGHT, VOID, disagreementOf, errorsOf, fractionsOf, inflate, rgba, stripe, withEdges } from "./pixels.js";
 
-// Colours of the error map: colour, opacity, meaning.
-const ERRORS = [[[255, 255, 255], 140, "right"], [[209, 73, 91], 255, "wrong"]];
+const PALE = [255, 255, 255]; // where the error map shows no error
 // Colours of the agreement map, from two different predictions (pale) to six and more (violet).
 const DISAGREEMENT = [[252, 253, 191], [254, 159, 109], [222, 73, 104], [140, 41, 129], [59, 15, 112]];
 const NUMBERS = ["two", "three", "four", "five", "six or more"];
@@ -45,24 +44,28 @@ export class Layers {
           : withEdges(this.labels[index], width, height));
   }
 
-  /** One pass over the pixels: the colour of each is looked up in a table. */
-  paint(canvas, kind, index, { hidden, outline, hatch }) {
+  /** One pass over the pixels, or over those of a box [left, top, right, bottom]: a table gives the colour of each. */
+  paint(canvas, kind, index, { hidden, outline, hatch }, box = null) {
     const { width, height } = this.data;
     const codes = this.codes(kind, index);
     const colors = this.colors(kind, hidden, outline);
     const context = canvas.getContext("2d");
     canvas.pixels ??= context.createImageData(width, height);
     const out = new Uint32Array(canvas.pixels.data.buffer);
-    for (let i = 0; i < out.length; i++) out[i] = colors[codes[i]];
+    const [left, top, right, bottom] = box ?? [0, 0, width, height];
+    for (let y = top; y < bottom; y++) {
+      for (let i = y * width + left; i < y * width + right; i++) out[i] = colors[codes[i]];
+    }
     if (kind === "label" && hatch && !outline) stripe(out, codes, width, height);
-    context.putImageData(canvas.pixels, 0, 0);
+    context.putImageData(canvas.pixels, 0, 0, left, top, right - left, bottom - top);
   }
 
   /** Code → colour. */
   colors(kind, hidden, outline) {
     const table = new Uint32Array(2 * EDGE);
     if (kind === "error") {
-      ERRORS.forEach(([color, alpha], value) => (table[value] = rgba(...color, alpha)));
+      this.data.classes.forEach(({ color }, k) => (table[k] = hidden.includes(k) ? 0 : rgba(...color)));
+      table[RIGHT] = rgba(...PALE, 140);
       table[VOID] = rgba(0, 0, 0);
     } else if (kind === "agreement") {
       table[0] = rgba(0, 0, 0, 150);
@@ -77,11 +80,11 @@ export class Layers {
     return table;
   }
 
-  /** The meaning of the colours of a map that shows no classes: [colour, text] each. */
+  /** The meaning of the colours that are no class colours: [colour, text] each. */
   meanings(mode) {
     const shades = DISAGREEMENT.slice(0, Math.max(0, this.models - 1));
     const rest = this.data.evaluated.every(Boolean) ? "void in the target" : "void, or a class that a model lacks";
-    if (mode === "error") return [...ERRORS.map(([color, , text]) => [color, text]), [[0, 0, 0], rest]];
+    if (mode === "error") return [[PALE, "right; an error has the colour of the predicted class"], [[0, 0, 0], rest]];
     if (mode !== "agreement") return [];
     return [[[120, 120, 120], "all models agree"],
       ...shades.map((color, n) => [color, `${NUMBERS[n]} different classes`])];

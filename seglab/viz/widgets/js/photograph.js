@@ -2,6 +2,9 @@
 
 import { h } from "./dom.js";
 
+const MOST = 1 << 26; // bytes, as in viewer.py
+const KINDS = ".jpg,.jpeg,.png,.webp,.tif,.tiff,.bmp,.gif,.avif,.jp2,.ppm";
+
 export class Photograph {
   /** @param kernel with `photo(name, bytes)`; @param note an element for messages */
   constructor(kernel, note) {
@@ -11,7 +14,7 @@ export class Photograph {
 
   /** The button that opens the file dialogue. */
   button() {
-    const input = h("input", { type: "file", accept: "image/*", class: "file", "aria-label": "photograph",
+    const input = h("input", { type: "file", accept: KINDS, class: "file", "aria-label": "photograph",
       onchange: (event) => this.take(event.target.files) });
     return h("label", { class: "photo", title: "or drop one onto the image" }, input, "photograph …");
   }
@@ -33,12 +36,17 @@ export class Photograph {
 
   async take(files) {
     if (!files.length) return;
-    this.note.textContent = `reading ${files[0].name} …`;
+    const { name, size } = files[0];
+    if (size > MOST) {
+      this.note.textContent = `${name} is too large: it has ${Math.ceil(size / 1e6)} MB, at most ${Math.floor(MOST / 1e6)} are taken.`;
+      return;
+    }
+    this.note.textContent = `reading ${name} …`;
     try {
-      this.kernel.photo(files[0].name, new Uint8Array(await files[0].arrayBuffer()));
+      this.kernel.photo(name, new Uint8Array(await files[0].arrayBuffer()));
       this.note.textContent = "";
     } catch (error) {
-      this.note.textContent = `${files[0].name} cannot be read: ${error.message}`;
+      this.note.textContent = `${name} cannot be read: ${error.message}`;
     }
   }
 }

@@ -3,6 +3,7 @@
 import { STRIPES } from "./stripes.js"; // written by html.py from `seglab.data.palette.hatch`
 
 export const VOID = 255;
+export const RIGHT = 254; // no class has this index
 export const EDGE = 256; // added to the label of a pixel at the border of its region
 
 /** Base64 of deflated bytes → Uint8Array. */
@@ -24,18 +25,26 @@ export function withEdges(labels, width, height) {
   return codes;
 }
 
-/** 0 where the prediction is right, 1 where it is wrong, VOID where the target is void or of a class not `evaluated`. */
+/** The predicted label where it is wrong, RIGHT where it is right, VOID where the target is void or of a class not
+ * `evaluated`. */
 export const errorsOf = (labels, target, evaluated) =>
-  labels.map((label, i) => (evaluated[target[i]] ? Number(label !== target[i]) : VOID));
+  labels.map((label, i) => (!evaluated[target[i]] ? VOID : label === target[i] ? RIGHT : label));
 
 /** The number of different predictions for each pixel, minus one. */
 export function disagreementOf(layers) {
-  const [first, ...others] = layers;
-  return first.map((label, i) => {
-    const classes = new Set([label]);
-    for (const layer of others) classes.add(layer[i]);
-    return classes.size - 1;
-  });
+  const different = new Uint8Array(layers[0].length);
+  const last = new Int32Array(256).fill(-1); // the last pixel at which each label was seen
+  for (let i = 0; i < different.length; i++) {
+    let classes = 0;
+    for (let n = 0; n < layers.length; n++) {
+      const label = layers[n][i];
+      if (last[label] === i) continue;
+      last[label] = i;
+      classes++;
+    }
+    different[i] = classes - 1;
+  }
+  return different;
 }
 
 /** The fraction of pixels of each label: array of 256. */
@@ -45,28 +54,34 @@ export function fractionsOf(labels) {
   return counts.map((count) => count / labels.length);
 }
 
-/** IoU of class k in a drawing, where the target is not void; null where neither has the class. */
-export function iouOf(k, drawing, target) {
+/** Pixels of class k in drawing and target, and in either of them, where the target is not void: [both, either]. */
+export function overlapOf(k, drawing, target) {
   let both = 0, either = 0;
   for (let i = 0; i < target.length; i++) {
+    if (target[i] === VOID) continue;
     const drawn = drawing[i] === k, present = target[i] === k;
-    if (target[i] === VOID || !(drawn || present)) continue;
-    either++;
-    if (drawn && present) both++;
+    both += drawn && present;
+    either += drawn || present;
   }
-  return either ? both / either : null;
+  return [both, either];
 }
 
 /** A colour as a number of four bytes, in the order of little-endian memory. */
 export const rgba = (r, g, b, a = 255) => ((a << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
-/** Draw the stripes of each pixel's class over the colours `out` (Uint32Array), where there is a colour. Stripes repeat
- * every eight pixels; class k has pattern k modulo 8. */
+/** The stripes of class k as rows of "0" and "1", which repeat; class 0 and void have none. */
+export const stripesOf = (k) => (k ? STRIPES[1 + ((k - 1) % (STRIPES.length - 1))] : STRIPES[0]);
+
+/** Draw the stripes of each pixel's class over the colours `out` (Uint32Array), where there is a colour. */
 export function stripe(out, codes, width, height) {
   const dark = rgba(0, 0, 0, 150);
+  const patterns = Array.from({ length: VOID }, (_, k) => Uint8Array.from(stripesOf(k).join("")));
+  const sides = patterns.map((pattern) => Math.sqrt(pattern.length));
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      if (out[i] && STRIPES[(codes[i] & 255) % 8][(y % 8) * 8 + (x % 8)]) out[i] = dark;
+      if (!out[i]) continue;
+      const k = codes[i] & 255, side = sides[k]; // a power of two
+      if (patterns[k][(y & (side - 1)) * side + (x & (side - 1))]) out[i] = dark;
     }
   }
 }

@@ -1,4 +1,4 @@
-/* Zoom, pan, swipe and probe, by mouse, pen and keyboard. */
+/* Zoom, pan, swipe and probe, by mouse, pen, touch and keyboard. */
 
 const LIMIT = 40; // largest zoom
 const CLOSE = 8; // largest zoom to a region, which shows what is around it
@@ -9,14 +9,15 @@ export class Pointer {
   constructor(viewer) {
     this.viewer = viewer;
     this.zoom = { x: 0, y: 0, z: 1 }; // position of the image's corner, in widths and heights of the pane; factor
-    this.dragged = null; // "brush", "swipe", or the last event of a pan
+    this.dragged = null; // "brush", "swipe", "pinch", or the last event of a pan
+    this.fingers = new Map(); // identifier of a touch → its last event
   }
 
   /** Event listeners of a pane. */
   get listeners() {
     return {
       onpointerdown: (event) => this.press(event), onpointermove: (event) => this.move(event),
-      onpointerup: () => this.release(), onpointercancel: () => this.release(),
+      onpointerup: (event) => this.release(event), onpointercancel: (event) => this.cancel(event),
       onkeydown: (event) => this.key(event),
     };
   }
@@ -45,6 +46,7 @@ export class Pointer {
       stage.style.setProperty("--y", `${100 * this.zoom.y}%`);
       stage.style.setProperty("--z", z);
     }
+    this.gestures();
     this.place();
   }
 
@@ -64,13 +66,26 @@ export class Pointer {
     }
   }
 
+  /** Leave to the browser what a finger would do to the page: scroll it, except where the drag means something here. */
+  gestures() {
+    const { mode } = this.viewer.state;
+    const own = mode === "paint" || this.zoom.z > 1;
+    for (const { root } of this.viewer.panes) root.style.touchAction = own ? "none" : mode === "swipe" ? "pan-y" : "pan-x pan-y";
+  }
+
   wheel(event) {
+    const asked = event.ctrlKey || event.metaKey; // a pinch on a touchpad has the control key, too
     const focused = document.activeElement === event.currentTarget;
-    if (!event.ctrlKey && !event.metaKey && this.zoom.z === 1 && !focused) return; // the page scrolls
+    const whole = this.zoom.z === 1;
+    if (!asked && whole && (!focused || event.deltaY >= 0)) return; // the page scrolls
     event.preventDefault();
-    const box = event.currentTarget.getBoundingClientRect();
-    const position = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-    this.zoomBy(Math.exp(-event.deltaY / 300), position);
+    this.zoomBy(Math.exp(-event.deltaY / 300), this.fraction(event, event.currentTarget));
+  }
+
+  /** The position of an event as fractions of the pane's width and height. */
+  fraction(event, pane) {
+    const box = pane.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }
 
   /** The position of an event as fractions of the image's width and height. */
@@ -84,7 +99,12 @@ export class Pointer {
     event.currentTarget.focus({ preventScroll: true });
     event.currentTarget.setPointerCapture(event.pointerId);
     const { state, painting } = this.viewer;
+    if (event.pointerType === "touch") this.fingers.set(event.pointerId, event);
+    if (this.fingers.size === 2) return this.beginPinch();
+    this.swiped = state.swipe;
     if (state.mode === "paint" && event.button === 0) {
+      const [across, down] = this.position(event);
+      if (painting.click(across, down)) return;
       painting.begin();
       this.dragged = "brush";
       return this.move(event);
@@ -96,7 +116,36 @@ export class Pointer {
     this.move(event);
   }
 
+  /** Two fingers zoom and pan; what the first one had begun is taken back. */
+  beginPinch() {
+    this.takeBack();
+    this.dragged = "pinch";
+  }
+
+  takeBack() {
+    if (this.dragged === "swipe") this.viewer.set({ swipe: this.swiped });
+    if (this.dragged === "brush") this.viewer.painting.undo();
+    this.dragged = null;
+  }
+
+  /** The middle of the two fingers as fractions of the pane, and their distance in pixels of the screen. */
+  span(pane) {
+    const [a, b] = [...this.fingers.values()];
+    const [[ax, ay], [bx, by]] = [this.fraction(a, pane), this.fraction(b, pane)];
+    return { x: (ax + bx) / 2, y: (ay + by) / 2, distance: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) };
+  }
+
+  pinch(event) {
+    const pane = event.currentTarget;
+    const before = this.span(pane);
+    this.fingers.set(event.pointerId, event);
+    const after = this.span(pane);
+    this.zoomBy(after.distance / Math.max(1, before.distance), [before.x, before.y]);
+    this.pan(this.zoom.x + after.x - before.x, this.zoom.y + after.y - before.y);
+  }
+
   move(event) {
+    if (this.dragged === "pinch") return this.fingers.has(event.pointerId) && this.fingers.size === 2 && this.pinch(event);
     const { width, height } = this.viewer.layers.data;
     const { x, y } = this.zoom;
     const [across, down, box] = this.position(event);
@@ -109,9 +158,17 @@ export class Pointer {
     this.viewer.probe.move(Math.floor(across * width), Math.floor(down * height));
   }
 
-  release() {
+  release(event) {
+    this.fingers.delete(event.pointerId);
     if (this.dragged === "brush") this.viewer.painting.end();
-    this.dragged = null;
+    if (this.dragged !== "pinch" || !this.fingers.size) this.dragged = null;
+    this.gestures();
+  }
+
+  /** The browser has taken a touch over, to scroll the page. */
+  cancel(event) {
+    this.takeBack();
+    this.release(event);
   }
 
   key(event) {
@@ -123,7 +180,7 @@ export class Pointer {
     const paints = state.mode === "paint";
     if (moves[event.key]) this.viewer.probe.move(x + moves[event.key][0], y + moves[event.key][1], true);
     else if (paints && event.key === " ") painting.dot(x + 0.5, y + 0.5);
-    else if (paints && event.key === "z" && (event.ctrlKey || event.metaKey)) painting.undo();
+    else if (paints && painting.key(event)) return event.preventDefault();
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
     else if (event.key === "-") this.zoomBy(1 / 1.5);
     else if (event.key === "0") this.zoomBy(0);

@@ -12,7 +12,7 @@ export const STYLE = `
 .seglab-viewer .panes { display: flex; gap: 4px; flex: 1 1 26rem; min-width: 0; max-width: max(18rem, calc(66vh * var(--ratio))); }
 .seglab-viewer .panes.side { flex-basis: 100%; max-width: max(36rem, calc(132vh * var(--ratio))); }
 .seglab-viewer .group { display: inline-flex; gap: .25rem; }
-.seglab-viewer .pane { position: relative; flex: 1 1 0; min-width: 0; overflow: hidden; touch-action: none;
+.seglab-viewer .pane { position: relative; flex: 1 1 0; min-width: 0; overflow: hidden;
   cursor: crosshair; border-radius: 4px; background: #0003; }
 .seglab-viewer .stage { position: relative; transform-origin: 0 0;
   transform: translate(var(--x, 0), var(--y, 0)) scale(var(--z, 1)); }
@@ -29,6 +29,10 @@ export const STYLE = `
   align-items: flex-start; }
 .seglab-viewer .legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr)); gap: 2px 8px;
   flex: 1 1 13rem; }
+.seglab-viewer .legend.pair { grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); }
+.seglab-viewer .legend .caption { grid-column: 1 / -1; padding: 0 .3rem; overflow-wrap: anywhere; }
+.seglab-viewer .legend.pair .v { min-width: 5.6rem; text-align: right; }
+.seglab-viewer .legend .v:empty { display: none; }
 .seglab-viewer .legend button { display: flex; gap: .45rem; align-items: center; border-color: transparent;
   text-align: left; max-width: none; padding: .1rem .3rem; }
 .seglab-viewer .legend button[aria-pressed=false] { opacity: .55; }
@@ -39,7 +43,7 @@ export const STYLE = `
 .seglab-viewer .legend .n { flex: 1; min-width: 0; overflow-wrap: anywhere; white-space: normal; line-height: 1.2; }
 .seglab-viewer .legend .v { flex: none; color: var(--soft); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .seglab-viewer .swatch { flex: none; width: 14px; height: 14px; border: 1px solid #0004; border-radius: 3px;
-  display: inline-block; vertical-align: -2px; }
+  display: inline-block; vertical-align: -2px; forced-color-adjust: none; }
 .seglab-viewer .probe { flex: 1 1 15rem; min-width: 0; container-type: inline-size; }
 .seglab-viewer > .probe { max-width: 50rem; margin-top: .6rem; }
 .seglab-viewer .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -58,7 +62,7 @@ export const STYLE = `
 .seglab-viewer .soft { color: var(--soft); }
 .seglab-viewer .score td { padding: .08rem .6rem .08rem 0; border: 0; text-align: left; background: none; vertical-align: middle; }
 .seglab-viewer .score .meter { display: inline-block; width: 9rem; height: .65rem; background: var(--line);
-  border-radius: 3px; overflow: hidden; }
+  border-radius: 3px; overflow: hidden; forced-color-adjust: none; }
 .seglab-viewer .score .meter i { display: block; height: 100%; }
 .seglab-viewer .number { font-variant-numeric: tabular-nums; }
 .seglab-viewer.dropping .panes { outline: 3px dashed var(--accent); outline-offset: 2px; }

@@ -32,7 +32,7 @@ const PAIRS = ["swipe", "side", "flicker"]; // modes that show two layers
 const FLICKER = 700; // milliseconds
 const START = {
   mode: "swipe", left: 0, right: 1, opacity: 0.65, swipe: 0.5, hidden: [], outline: false, hatch: false,
-  pen: 0, brush: 3, erase: false, region: null,
+  pen: 0, brush: 3, tool: "brush", region: null,
 };
 const CHEAP = ["opacity", "swipe"]; // changes that need no canvas to be painted again
 
@@ -126,6 +126,7 @@ export class Viewer {
     this.controls.update(this.state);
     this.legend.explain(mode);
     this.probe.root.hidden = mode === "paint"; // it would show the target
+    this.pointer.gestures();
     if (mode !== "paint") this.painting.root.replaceChildren();
     if (repaint) this.repaint(pair);
     this.compose(mode);
@@ -142,9 +143,9 @@ export class Viewer {
     const [first, second] = this.panes;
     const kind = ["error", "agreement", "paint"].includes(mode) ? mode : "label";
     this.layers.paint(first.overs[0], kind, left, this.state);
-    if (kind === "paint") this.painting.score();
+    if (kind === "paint") this.painting.count();
     if (pair) this.layers.paint(mode === "side" ? second.overs[0] : first.overs[1], "label", right, this.state);
-    this.legend.update();
+    this.legend.update(pair ? [left, right] : [left]);
   }
 
   /** Opacity and clipping of the canvases. */
