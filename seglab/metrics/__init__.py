@@ -3,6 +3,7 @@
 confusion    label maps → confusion matrix; rows are targets, columns predictions
 measures     counts → IoU, Dice, precision, recall, accuracy, and the conventions of averaging
 boundary     boundary IoU
+surface      surface distances: between the outlines of two regions
 calibration  confidence against accuracy
 bootstrap    confidence intervals by resampling images
 comparison   several models on the same images
@@ -17,6 +18,7 @@ from seglab.metrics.measures import (
     conventions,
     conventions_of,
     dice_per_class,
+    frequency_weighted_iou,
     iou,
     iou_of_image,
     iou_per_class,
@@ -28,10 +30,12 @@ from seglab.metrics.measures import (
     precision_per_class,
     recall_per_class,
 )
+from seglab.metrics.surface import surface_distances
 
 __all__ = [
     "BINS", "FIXED_POINT", "Absent", "Counts", "Score", "boundary_counts", "boundary_iou_per_class",
     "calibration_counts", "confusion_matrix", "conventions", "conventions_of", "dice_per_class",
-    "expected_calibration_error", "iou", "iou_of_image", "iou_per_class", "mean_iou", "mean_iou_per_batch",
-    "mean_iou_per_image", "pair_counts", "parts", "pixel_accuracy", "precision_per_class", "recall_per_class",
+    "expected_calibration_error", "frequency_weighted_iou", "iou", "iou_of_image", "iou_per_class", "mean_iou",
+    "mean_iou_per_batch", "mean_iou_per_image", "pair_counts", "parts", "pixel_accuracy", "precision_per_class",
+    "recall_per_class", "surface_distances",
 ]  # fmt: skip

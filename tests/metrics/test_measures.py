@@ -14,6 +14,7 @@ from seglab.metrics.measures import (
     Score,
     conventions,
     dice_per_class,
+    frequency_weighted_iou,
     iou_per_class,
     mean_iou,
     mean_iou_per_batch,
@@ -99,3 +100,20 @@ def test_counts_of_another_shape_raise():
         mean_iou(np.ones((3, 5)))
     with pytest.raises(ValueError, match="at least 1 image"):
         mean_iou_per_batch(np.ones((3, 3, 3)), 0)
+
+
+@given(prediction_and_target())
+def test_frequency_weighted_iou_agrees_with_scikit_learn(case):
+    pred, target, classes = case
+    score = frequency_weighted_iou(confusion_matrix(pred, target, classes))
+    labelled = target != 255
+    if not labelled.any():
+        assert np.isnan(score)
+        return
+    oracle = sk.jaccard_score(target[labelled].numpy(), pred[labelled].numpy(), average="weighted", zero_division=0)
+    assert score == pytest.approx(oracle)
+    assert score.convention.startswith("frequency-weighted IoU")
+
+
+def test_frequency_weighted_iou_by_hand():
+    assert frequency_weighted_iou([[90, 0], [10, 0]]) == pytest.approx(0.9 * 90 / 100)
