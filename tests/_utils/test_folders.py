@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
@@ -64,6 +65,29 @@ def test_a_folder_of_an_earlier_version(tmp_path):
         pass
     with claim(tmp_path, "report"):
         pass
+
+
+def test_an_error_leaves_no_empty_folder(tmp_path):
+    with pytest.raises(ZeroDivisionError), claim(tmp_path / "new" / "below", "report"):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "empty").mkdir()
+    for name, file in ("empty", None), ("written", "page"):
+        with pytest.raises(ZeroDivisionError), claim(tmp_path / name, "report") as folder:
+            if file:
+                (folder / file).touch()
+            raise ZeroDivisionError
+        assert {path.name for path in folder.iterdir()} == {".seglab-report", file} - {None}
+
+
+def test_a_function_claims_the_folder_of_its_command(tmp_path):
+    with claim(tmp_path / "out", "train"):
+        with claim(tmp_path / "out", "train"):
+            pass
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(lambda: claim(tmp_path / "out", "train").__enter__())
+            with pytest.raises(ValueError, match="another process"):
+                other.result()
 
 
 def test_a_second_process_is_refused_each_time(holder, tmp_path):
