@@ -137,7 +137,7 @@ def _read_state(path: Path) -> tuple[list[Row], dict[str, Any], dict[str, Any]]:
             if damaged := file.testzip():  # torch.load does not compare these checksums
                 raise ValueError(f"the checksum of {damaged} differs")
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        return list(map(dict, saved["rows"])), dict(json.loads(saved["identity"])), saved
+        return list(map(dict, saved["rows"])), {**json.loads(saved["identity"])}, saved
 
 
 @contextmanager

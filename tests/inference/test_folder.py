@@ -222,8 +222,7 @@ def test_a_folder_in_use_is_refused_before_a_model_is_loaded(tmp_path, monkeypat
     assert told.exit_code == 1 and "another process writes to" in told.output
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_an_error_at_each_write_is_resumed(tmp_path, model, monkeypatch, error):
+def test_an_error_at_each_write_is_resumed(tmp_path, model, monkeypatch):
     photos = [draw(tmp_path / f"{i}.png", 30_001 + i) for i in range(2)]
     segment(model, photos, tmp_path / "whole", format="panoptic", progress=False)
     renamed = Path.replace
@@ -233,7 +232,7 @@ def test_an_error_at_each_write_is_resumed(tmp_path, model, monkeypatch, error):
         def stopped(path, target, writes=writes, stop_at=stop_at):
             writes[0] += 1
             if writes[0] == stop_at:
-                raise error
+                raise KeyboardInterrupt if stop_at % 2 else OSError(28, "No space left on device")
             return renamed(path, target)
 
         monkeypatch.setattr(Path, "replace", stopped)
@@ -265,3 +264,12 @@ def test_masks_of_other_programs_have_no_stored_table(tmp_path, text):
     (tmp_path / "a_mask.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
     assert _stored_table(tmp_path / "a_mask.png", {}) is None
     assert _stored_table(tmp_path / "missing.png", {}) is None
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path):
+    photo = draw(tmp_path / "a\x1b[2J\u202eb.png")
+    arguments = ["predict", str(photo), "--model", "unet_mini:toytown", "--out", str(tmp_path / "out\x07")]
+    for _ in range(2):
+        shown = CliRunner().invoke(app, arguments).output
+        assert "\\x1b[2J" in shown and not {"\x1b", "\u202e", "\x07"} & set(shown)
+        photo.write_bytes(b"damaged")
