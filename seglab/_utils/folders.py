@@ -37,8 +37,9 @@ def claim(
         ValueError: the folder holds other files, is in use by another process, or cannot be written to.
     """
     folder = Path(folder)
-    mark, missing = folder / f"{PART}{command}", [path for path in (folder, *folder.parents) if not path.exists()]
+    mark = folder / f"{PART}{command}"
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         foreign = _others(folder) if folder.is_dir() and not mark.is_file() and not force else []
         if foreign and not made_before(folder):
             raise ValueError(
