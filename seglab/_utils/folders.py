@@ -56,7 +56,7 @@ def claim(
     except OSError as error:
         raise ValueError(f"{folder} cannot be written to ({error.strerror or error}); choose another folder") from None
     try:
-        for path in folder.rglob(f"{PART}*.part"):  # left by a process that was killed
+        for path in folder.glob(f"{PART}*.part"):  # left by a process that was killed
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield folder
     except BaseException:

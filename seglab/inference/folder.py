@@ -22,7 +22,7 @@ from seglab import __version__
 from seglab._utils.errors import unknown
 from seglab._utils.folders import claim
 from seglab._utils.hashing import sha256_file, sha256_state
-from seglab._utils.paths import replacing
+from seglab._utils.paths import PART, replacing
 from seglab._utils.text import write_csv
 from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
 from seglab.data.images import open_image, to_image
@@ -98,6 +98,8 @@ def claimed(paths: Sequence[Path], out: Path, force: bool = False) -> Iterator[N
     if out.resolve() in {folder.resolve() for folder in {path.parent for path in paths}}:
         raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
     with claim(out, "predict", force, lambda folder: any(map(_stored, folder.glob("*_mask.png")))):
+        for path in out.glob(f"annotations/**/{PART}*.part"):  # left by a process that was killed
+            path.unlink()
         yield
 
 

@@ -124,7 +124,11 @@ def test_a_killed_call_is_continued(tmp_path):
     running.wait()
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*_mask.png")}
     assert len(finished) < 40
+    left = out / "annotations" / "panoptic_predicted" / ".seglab-0.part"  # as if it had been killed there
+    left.parent.mkdir(parents=True)
+    left.touch()
     assert seglab(*command, out).returncode == seglab(*command, whole).returncode == 0
+    assert not left.exists()
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     made = contents(whole)
     assert len(made) == 40 * 3 + 2

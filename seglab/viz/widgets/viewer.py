@@ -121,7 +121,9 @@ class Viewer(anywidget.AnyWidget):
     def show(self, data: Mapping[str, Any], predictions: Mapping[str, Prediction] | None = None, **state: Any) -> None:
         """Show another scene in the current view, with the changes in `state`; hidden classes are found by name."""
         last, (before, names) = len(data["layers"]) - 1, ([c["name"] for c in d["classes"]] for d in (self.data, data))
-        shown = self.state if isinstance(self.state.get("hidden", []), list) else {}  # the page may send anything
+        shown = (
+            self.state if isinstance(self.state.get("hidden", []), list | tuple) else {}
+        )  # the page may send anything
         hidden = {name for k, name in enumerate(before) if k in shown.get("hidden", [])}
         kept = {**shown, "hidden": [k for k, name in enumerate(names) if name in hidden]}
         state = {k: min(v, last) if type(v) is int and k in ("left", "right") else v
