@@ -10,6 +10,9 @@ except ModuleNotFoundError:  # a checkout that is run with a Python without its 
     sys.exit(f"seglab is not set up in {sys.executable}: run `make setup`, then .venv/bin/seglab")
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.folders import check_absent
+from seglab._utils.paths import replacing
+from seglab._utils.text import echo
 from seglab.data.command import datasets
 from seglab.evaluation.command import InputSize, Mean, Runtime, Std, Tile, evaluate
 from seglab.inference.command import export
@@ -54,9 +57,9 @@ def doctor() -> None:
     findings = diagnose()
     for finding in findings:
         mark, color = marks[finding.level]
-        typer.echo(f"{typer.style(mark, fg=color)} {finding.sentence}")
+        echo(finding.sentence, mark, color)
         if finding.remedy:
-            typer.echo(f"  → {finding.remedy}")
+            echo(f"  → {finding.remedy}")
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -68,6 +71,7 @@ app.command()(datasets)
 def models(
     name: Annotated[str | None, typer.Argument(help="Show the details of one model.")] = None,
     card: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the details as JSON.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --card: replace a file that exists.")] = False,
 ) -> None:
     """List the models, and which of their weights are on this machine."""
     import json
@@ -79,17 +83,20 @@ def models(
         if card:
             if name is None:
                 raise ValueError("a card describes one model; name it: seglab models NAME --card FILE")
-            card.write_text(json.dumps(cards.export(name), indent=2) + "\n", encoding="utf-8")
-            typer.echo(f"the card of {name} is in {card}")
+            check_absent(card, force)
+            text = json.dumps(cards.export(name), indent=2) + "\n"
+            with replacing(card) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
+            echo(f"the card of {name} is in {card}")
         elif name is None:
-            typer.echo(cards.table().round({"params": 2, "gmacs": 2, "miou": 3}).to_string(na_rep="–"))
-            typer.echo("\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on the card.")
-            typer.echo("seglab models NAME shows the details of one; seglab fetch downloads weights in advance.")
+            echo(cards.table().round({"params": 2, "gmacs": 2, "miou": 3}).to_string(na_rep="–"))
+            echo("\nparams in millions, gmacs in 10⁹ multiply-accumulates, miou as published or on the card.")
+            echo("seglab models NAME shows the details of one; seglab fetch downloads weights in advance.")
         else:
             for subject, lines in cards.page(name).items():
-                typer.echo(subject)
+                echo(subject)
                 for line in lines:
-                    typer.echo(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="    "))
+                    echo(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent="    "))
 
 
 @app.command()
@@ -113,13 +120,13 @@ def fetch(
             raise ValueError("--from takes weights out of a folder and --to puts them into one; give one of them")
         if source:
             for label in bundle.unpack(source, names or ()):
-                typer.echo(f"{label} is here")
+                echo(f"{label} is here")
             return
         rows = {label: published.resolve(label) for label in published.labels()}
         if not names and not everything:
             for label, (spec, weights) in rows.items():
                 cached = "here" if published.is_cached(spec, weights) else ""
-                typer.echo(f"{label:<38} {human(spec.weights[weights].num_bytes):>8}  {cached}")
+                echo(f"{label:<38} {human(spec.weights[weights].num_bytes):>8}  {cached}")
             total = sum(spec.weights[weights].num_bytes for spec, weights in rows.values())
             raise ValueError(f"name some of these, or give --all ({human(total)})")
         for label in rows if everything else names or ():
@@ -128,8 +135,8 @@ def fetch(
                 bundle.pack(label, to)
             else:
                 published.state(spec, weights)
-            typer.echo(f"{spec.name}:{weights} is {f'in {to}' if to else 'here'}")
-            typer.echo(f"  licence of these weights: {spec.weights[weights].licence}")
+            echo(f"{spec.name}:{weights} is {f'in {to}' if to else 'here'}")
+            echo(f"  licence of these weights: {spec.weights[weights].licence}")
 
 
 @app.command()
@@ -172,10 +179,14 @@ def predict(
     std: Std = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default a GPU where there is one.")] = None,
     runtime: Runtime = "auto",
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into that folder although it holds other files; replace masks.")
+    ] = False,
 ) -> None:
     """Segment photographs: a mask of class indices, an overlay and rows of a table for each.
 
-    Unusable images are listed and left out. An interrupted call resumes.
+    Unusable images are listed and left out. An interrupted call resumes. Masks of
+    other programs, and of another photograph of the same name, are kept.
 
     Annotation tools open masks as annotations of the photographs:
     --format coco adds annotations/instances_predicted.json with run lengths,
@@ -187,30 +198,29 @@ def predict(
     """
     from seglab.data.images import image_paths
     from seglab.data.loading import classes_of
-    from seglab.inference.folder import segment
+    from seglab.inference.folder import claimed, segment
     from seglab.models.loading import load_model
     from seglab.models.sources.opening import is_source
     from seglab.models.sources.stated import input_line
     from seglab.models.weights.zoo import photograph_model
 
-    with plain_errors():
-        paths = image_paths(photos)
+    with plain_errors(), claimed(paths := image_paths(photos), out, force):
         name = model or photograph_model()
         if classes and not is_source(name):
             raise ValueError(f"{name} states its own classes; leave out --classes")
         net = load_model(name, classes=classes, size=input_size, mean=mean, std=std, device=device)
         if data is not None:
             net.classes = classes_of(data, net.classes.names)
-        typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
+        echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
         if is_source(name):
-            typer.echo(input_line(net))
+            echo(input_line(net))
         table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha, format=format,
-                                  runtime=runtime)  # fmt: skip
+                                  runtime=runtime, force=force)  # fmt: skip
         if len(table):
             images = table.index.get_level_values("image").nunique()
-            typer.echo(table.round(3).to_string() if len(table) <= 40 else f"{images} images")
+            echo(table.round(3).to_string() if len(table) <= 40 else f"{images} images")
             annotations = "" if format == "masks" else f", annotations ({format})"
-            typer.echo(f"masks, overlays{annotations} and table.csv are in {out}")
+            echo(f"masks, overlays{annotations} and table.csv are in {out}")
         if problems:
             raise ValueError("\n".join(problems))
 

@@ -1,10 +1,12 @@
 """The command line as a whole: its help is light and complete, and Tab completes it."""
 
+import ast
 import os
 import subprocess
 import sys
 
 import pytest
+from helpers.paths import ROOT
 from typer.testing import CliRunner
 
 from seglab.__main__ import app
@@ -47,6 +49,7 @@ def test_each_command_has_a_help_for_each_option(command):
 def test_help_loads_neither_torch_nor_pandas():
     code = f"""
 import sys
+from helpers.paths import ROOT
 from typer.testing import CliRunner
 from seglab.__main__ import app
 for command in {COMMANDS!r}:
@@ -54,3 +57,12 @@ for command in {COMMANDS!r}:
 assert not {{"torch", "pandas", "matplotlib"}} & set(sys.modules), sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_commands_print_no_control_characters():
+    """Each prints with `text.echo`, which shows those in names of files and classes as escapes."""
+    for path in (ROOT / "seglab").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        names = [name.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)
+                 and node.module == "typer" for name in node.names]  # fmt: skip
+        assert "echo" not in names and ("typer.echo(" not in source or path.name == "text.py"), path

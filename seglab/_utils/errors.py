@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
-from seglab._utils.text import printable
+from seglab._utils.text import echo
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -44,5 +44,5 @@ def plain_errors() -> Iterator[None]:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
         raise
     except (ValueError, OSError) as error:
-        typer.echo(f"{typer.style('✗', fg='red')} {printable(str(error))}", err=True)
+        echo(str(error), "✗", "red", err=True)
         raise typer.Exit(1) from None

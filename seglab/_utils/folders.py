@@ -1,13 +1,14 @@
-"""One rule for commands that write into a folder: files that seglab did not make are left alone.
+"""One rule for commands that write files: files that seglab did not make are left alone.
 
 A folder that a command writes to has a mark: an empty file `.seglab-COMMAND`. A folder with other files and without the
 mark was not made by seglab; only `--force` writes there. While a command writes, it holds a lock on the mark, which
-the operating system releases even when the process is killed; a second command is refused at once.
+the operating system releases even when the process is killed; a second command is refused at once. A function that
+claims a folder can be called by a command that has claimed it, in the same thread.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,7 +24,8 @@ def claim(
 ) -> Iterator[Path]:
     """Make a folder one's own while a command writes into it; gives the folder, which exists then.
 
-    Call this before anything that takes long, so that a folder that cannot be used is reported at once.
+    Call this before anything that takes long, so that a folder that cannot be used is reported at once. A folder that
+    is made here and is empty after an error is removed again.
 
     Args:
         command: which command writes there: "report", "train", "predict", "evaluate".
@@ -37,6 +39,7 @@ def claim(
     folder = Path(folder)
     mark = folder / f"{PART}{command}"
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         foreign = _others(folder) if folder.is_dir() and not mark.is_file() and not force else []
         if foreign and not made_before(folder):
             raise ValueError(
@@ -44,7 +47,7 @@ def claim(
                 " folder, or give --force, which replaces files of the names that are written"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(mark, timeout=0)
+        lock = FileLock(mark, timeout=0, is_singleton=True)
         lock.acquire()
     except Timeout:
         raise ValueError(
@@ -56,8 +59,21 @@ def claim(
         for path in folder.glob(f"{PART}*.part"):  # left by a process that was killed
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield folder
+    except BaseException:
+        with suppress(OSError):
+            if missing and not _others(folder):
+                mark.unlink()
+                for path in missing:
+                    path.rmdir()
+        raise
     finally:
         lock.release()
+
+
+def check_absent(file: Path, force: bool = False) -> None:
+    """Raise a ValueError if a file that is to be written exists, unless `force` allows to replace it."""
+    if file.exists() and not force:
+        raise ValueError(f"{file} exists already and is kept; choose another name, or add --force to replace it")
 
 
 def _others(folder: Path) -> list[str]:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-# The wings whose code decides a mask or a count, and their files that only make tables and texts of counts.
+# The wings whose code decides a mask or a count, and those whose code decides trained weights.
 DECIDING = ("data", "masks", "metrics", "models", "inference", "evaluation")
-TABLES_ONLY = {
+TRAINING = ("data", "masks", "metrics", "models", "inference", "training")
+# Their files that only make tables and texts of counts, or choose a recipe.
+NOT_DECIDING = {
     "evaluation/command.py", "evaluation/measurements.py", "evaluation/published.py", "evaluation/results.py",
     "metrics/bootstrap.py", "metrics/comparison.py", "models/anatomy.py", "models/weights/bundle.py",
-    "models/weights/cards.py",
+    "models/weights/cards.py", "training/choices.py", "training/command.py",
 }  # fmt: skip
 
 
@@ -91,20 +93,23 @@ def sha256_state(state: Mapping[str, "Tensor"]) -> str:
 
 
 @cache
-def code_version() -> str:
-    """Version of seglab and twelve digits of a hash of the code that decides a mask or a count.
+def code_version(wings: tuple[str, ...] = DECIDING) -> str:
+    """Version of seglab and twelve digits of a hash of the code that decides a mask or a count, or trained weights.
 
     The hash differs when a line of that code differs. Comments, docstrings and blank lines are left out, and so are
-    figures, reports, the course and the files in `TABLES_ONLY`.
+    figures, reports, the course and the files in `NOT_DECIDING`.
+
+    Args:
+        wings: `DECIDING` or `TRAINING`.
     """
     from seglab import __version__
 
     package = Path(__file__).parents[1]
     paths = {
-        path.relative_to(package).as_posix(): path for wing in DECIDING for path in package.joinpath(wing).rglob("*.py")
+        path.relative_to(package).as_posix(): path for wing in wings for path in package.joinpath(wing).rglob("*.py")
     }
     total = hashlib.sha256()
-    for name in sorted(paths.keys() - TABLES_ONLY):
+    for name in sorted(paths.keys() - NOT_DECIDING):
         lines = code_lines(paths[name].read_text(encoding="utf-8"))
         total.update("\n".join([name, *lines, ""]).encode())
     return f"{__version__} {total.hexdigest()[:12]}"

@@ -21,27 +21,27 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
-def echo(text: str) -> None:
-    """Print `printable` text, in a command."""
+def echo(text: str, mark: str = "", color: str = "", err: bool = False) -> None:
+    """Print `printable` text in a command, after a coloured mark; with `err`, as an error."""
     import typer
 
-    typer.echo(printable(text))
+    typer.echo(f"{typer.style(mark, fg=color)} {printable(text)}" if mark else printable(text), err=err)
 
 
-def csv_text(table: "pd.DataFrame", digits: int = 6) -> str:
-    """A table as CSV: equal values give equal text on every system.
+def csv_text(table: "pd.DataFrame", digits: int | None = 6) -> str:
+    """A table as CSV: equal values give equal text on every system; with `digits` None, numbers have all their digits.
 
     A cell that a spreadsheet would compute, because its text begins with `=`, `+`, `-` or `@`, begins with an
     apostrophe instead; numbers stay as they are.
     """
-    text = table.to_csv(float_format=f"%.{digits}f", lineterminator="\n")
+    text = table.to_csv(float_format=None if digits is None else f"%.{digits}f", lineterminator="\n")
     out = io.StringIO()
     rows = ([_inert(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")))
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 
-def write_csv(table: "pd.DataFrame", path: Path, digits: int = 6) -> None:
+def write_csv(table: "pd.DataFrame", path: Path, digits: int | None = 6) -> None:
     """Write `csv_text` to a file, which is replaced as a whole."""
     with replacing(path) as unfinished:
         unfinished.write_text(csv_text(table, digits), encoding="utf-8", errors="backslashreplace", newline="")

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from seglab._utils.paths import project_root, share_dir
+from seglab._utils.paths import project_root, replacing, share_dir
 
 NO_POPUPS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -30,7 +30,8 @@ def workspace(copy_to: Path) -> Path:
     copy_to.mkdir(parents=True, exist_ok=True)
     for source in (share / "notebooks").iterdir():
         if source.is_file() and not (copy_to / source.name).exists():
-            shutil.copy(source, copy_to)
+            with replacing(copy_to / source.name) as unfinished:
+                shutil.copy(source, unfinished)
     return copy_to
 
 

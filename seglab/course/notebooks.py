@@ -17,7 +17,7 @@ import nbformat
 import pandas as pd
 from nbformat import NotebookNode
 
-from seglab._utils.paths import hide_paths
+from seglab._utils.paths import hide_paths, replacing
 from seglab.course.lab import numbered
 from seglab.report.page import QUIET, SCENE, tags
 
@@ -82,8 +82,14 @@ def execute(path: Path, timeout: float = 600) -> float:
     nb, start = read(path), perf_counter()
     nbclient.execute(nb, cwd=str(path.resolve().parent), timeout=timeout, kernel_name="python3", record_timing=False,
                      extra_arguments=QUIET)  # fmt: skip
-    path.write_text(to_text(normalise(nb)), encoding="utf-8")
+    _write(path, to_text(normalise(nb)))
     return perf_counter() - start
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole: on a full disk, the work in a notebook is kept."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def problems(path: Path) -> list[str]:
@@ -138,7 +144,7 @@ def _main(arguments: list[str]) -> int:
         elif options.command == "normalise":
             text = to_text(normalise(read(path)))
             if text != path.read_text(encoding="utf-8"):
-                path.write_text(text, encoding="utf-8")
+                _write(path, text)
                 messages.append(f"{path}: brought to normal form")
         else:
             messages += problems(path)

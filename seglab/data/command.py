@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option, echo
+from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.folders import check_absent
+from seglab._utils.paths import replacing
+from seglab._utils.text import echo
 
 if TYPE_CHECKING:
     from seglab.data.card import Proposal
@@ -20,7 +23,7 @@ def datasets(
     answer: Annotated[
         str | None, Option(metavar="OPTION", help="With --inspect: answer its question, by number or by text.")
     ] = None,
-    force: Annotated[bool, Option("--force", help="With --write: replace a dataset.yaml that exists.")] = False,
+    force: Annotated[bool, Option("--force", help="With --write or --sheet: replace a file that exists.")] = False,
     check: Annotated[
         str | None, Option(metavar="NAME|DIR", help="Read every image and mask of a data set; print what was read.")
     ] = None,
@@ -48,7 +51,7 @@ def datasets(
         if inspect is not None and check is not None:
             raise ValueError("--inspect and --check are two steps; give one of them")
         wrong = {"--write": write and inspect is None, "--answer": answer is not None and inspect is None,
-                 "--force": force and not write, "--sheet": sheet is not None and check is None,
+                 "--force": force and not write and sheet is None, "--sheet": sheet is not None and check is None,
                  "SPLIT": split is not None and check is None}  # fmt: skip
         for option, misplaced in wrong.items():
             if misplaced:
@@ -56,6 +59,8 @@ def datasets(
         if inspect is not None:
             _inspect(inspect, write, answer, force)
         elif check is not None:
+            if sheet is not None:
+                check_absent(sheet, force)
             _check(check, split, sheet)
         else:
             _list()
@@ -78,8 +83,8 @@ def _inspect(folder: Path, write: bool, answer: str | None, force: bool) -> None
     from seglab.data.inspection import inspect as inspect_folder
 
     path = folder / CARD
-    if write and path.exists() and not force:
-        raise ValueError(f"{path} exists already and is kept; add --force to replace it")
+    if write:
+        check_absent(path, force)
     proposal = inspect_folder(folder)
     for sentence in proposal.evidence:
         echo(f"• {sentence}")
@@ -89,7 +94,8 @@ def _inspect(folder: Path, write: bool, answer: str | None, force: bool) -> None
     card = answered(proposal, answer)
     echo(f"\n# {path}\n{card_text(card)}")
     if write:
-        path.write_text(card_text(card), encoding="utf-8")
+        with replacing(path) as unfinished:
+            unfinished.write_text(card_text(card), encoding="utf-8")
         echo(f"written to {path}; see what is read: seglab datasets --check {folder} --sheet sheet.png")
     else:
         echo("Add --write to write this card.")

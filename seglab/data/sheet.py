@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from seglab._utils.paths import replacing
 from seglab.data.dataset import Sample, SegmentationDataset
 
 _WIDTH, _HEIGHT, _GAP, _LINE = 240, 180, 6, 14  # of a picture, between pictures, of a line of text
@@ -48,8 +49,10 @@ def contact_sheet(dataset: SegmentationDataset, images: int = 12, alpha: float =
 def write_sheet(path: Path, dataset: SegmentationDataset) -> None:
     """Write the contact sheet as an image file; a ValueError for a suffix that Pillow cannot write."""
     try:
-        contact_sheet(dataset).save(path)
-    except (OSError, ValueError) as error:
+        kind = Image.registered_extensions()[path.suffix.lower()]
+        with replacing(path) as unfinished:
+            contact_sheet(dataset).save(unfinished, format=kind)
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path}: the contact sheet cannot be written ({error}); choose a name such as sheet.png"
         ) from error

@@ -1,24 +1,28 @@
 """Predictions for many photographs, written into one folder: a mask and an overlay for each, and one table.
 
-The file of a mask stores the settings it was made with and its rows of the table. The same call, interrupted and
-started again, continues with the first missing photograph, and a mask that is passed on names the weights it is from.
+The file of a mask stores the settings it was made with, the SHA-256 of its photograph and its rows of the table. The
+same call, interrupted and started again, continues with the first missing photograph; masks of other programs and of
+another photograph of the same name are kept; and a mask that is passed on names the weights it is from.
 Annotation files are written from the files of the masks, so that they can be added later without predicting again.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from PIL.PngImagePlugin import PngInfo
 from tqdm.auto import tqdm
 
 from seglab import __version__
 from seglab._utils.errors import unknown
+from seglab._utils.folders import claim
 from seglab._utils.hashing import sha256_file, sha256_state
-from seglab._utils.paths import replacing
+from seglab._utils.paths import PART, replacing
 from seglab._utils.text import write_csv
 from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
 from seglab.data.images import open_image, to_image
@@ -45,52 +49,77 @@ def segment(
     format: str = "masks",
     progress: bool = True,
     runtime: str = TORCH,
+    force: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Write NAME_mask.png and NAME_overlay.png for each photograph, and table.csv; finished ones are kept.
 
+    A mask of the same photograph with other settings is replaced.
     An annotation file lists the photographs of this call by their file names and their upright sizes.
 
     Args:
         paths: of the photographs, see `data.images.image_paths`.
-        out: the folder to write to; it must not hold the photographs.
+        out: the folder to write to, see `claimed`.
         tile, precision, runtime: see `predict`.
         alpha: weight of the class colour in overlays, 0 to 1.
         format: "masks" for no more than that; "coco" adds annotations/instances_predicted.json (see `write_coco`),
             "panoptic" adds annotations/panoptic_predicted.json and its PNG files (see `write_panoptic`).
+        force: also write into a folder with other files, and replace masks of other programs and photographs.
 
     Returns:
         The tables of all photographs, see `Prediction.table`; and an error message for each that could not be used.
 
     Raises:
-        ValueError: `out` holds photographs; an option is invalid.
-        OSError: `out` cannot be written to.
+        ValueError: an option is invalid; the errors of `claimed`.
+        OSError: the table cannot be written.
     """
-    if out.resolve() in {folder.resolve() for folder in {path.parent for path in paths}}:
-        raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
     _check_options(model, tile, alpha, format)
     fast_model(model, precision, runtime).expected = len(paths)
-    out.mkdir(parents=True, exist_ok=True)
     settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
                 "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha,
                 **model.normalisation, **({} if runtime == TORCH else {"runtime": runtime})}  # fmt: skip
+    with claimed(paths, out, force):
+        tables, problems = _segment(model, paths, out, settings, progress, force)
+        if not tables:
+            return pd.DataFrame(), problems
+        if format != "masks":
+            finished = tqdm(tables, desc=format, unit="image", disable=not progress or len(paths) == 1)
+            maps = (LabelMap(path.name, read_mask(_mask_file(path, out))) for path in finished)
+            WRITERS[format](annotation_file(out, format, "predicted"), maps, model.classes)
+        names = [os.fsencode(path.name).decode(errors="replace") for path in tables]
+        table = pd.concat(tables.values(), keys=names, names=["image"])
+        write_csv(table, out / "table.csv", digits=4)
+    return table, problems
+
+
+@contextmanager
+def claimed(paths: Sequence[Path], out: Path, force: bool = False) -> Iterator[None]:
+    """Claim a folder for the masks of these photographs, see `folders.claim`; before anything that takes long.
+
+    Raises:
+        ValueError: the folder holds the photographs or, without `force`, files that `segment` did not write; it is in
+            use by another process, or cannot be written to.
+    """
+    if out.resolve() in {folder.resolve() for folder in {path.parent for path in paths}}:
+        raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
+    with claim(out, "predict", force, lambda folder: any(map(_stored, folder.glob("*_mask.png")))):
+        for path in out.glob(f"annotations/**/{PART}*.part"):  # left by a process that was killed
+            path.unlink()
+        yield
+
+
+def _segment(
+    model: SegModel, paths: Sequence[Path], out: Path, settings: dict[str, Any], progress: bool, force: bool
+) -> tuple[dict[Path, pd.DataFrame], list[str]]:
+    """The table of each photograph, after its files are written, and the messages of the others."""
     tables, problems = {}, []
     with tqdm(total=len(paths), disable=not progress, delay=2, bar_format=_BAR) as bar:
         for done, path in enumerate(paths, start=1):
             try:
-                tables[path] = _segment_one(model, path, out, settings, bar.update)
+                tables[path] = _segment_one(model, path, out, settings, bar.update, force)
             except (ValueError, OSError) as error:
                 problems.append(str(error))
             bar.update(done - bar.n)
-    if not tables:
-        return pd.DataFrame(), problems
-    if format != "masks":
-        finished = tqdm(tables, desc=format, unit="image", disable=not progress or len(paths) == 1)
-        maps = (LabelMap(path.name, read_mask(_mask_file(path, out))) for path in finished)
-        WRITERS[format](annotation_file(out, format, "predicted"), maps, model.classes)
-    names = [os.fsencode(path.name).decode(errors="replace") for path in tables]
-    table = pd.concat(tables.values(), keys=names, names=["image"])
-    write_csv(table, out / "table.csv", digits=4)
-    return table, problems
+    return tables, problems
 
 
 def _check_options(model: SegModel, tile: tuple[int, int] | None, alpha: float, format: str) -> None:
@@ -102,20 +131,30 @@ def _check_options(model: SegModel, tile: tuple[int, int] | None, alpha: float, 
     tiles((1, 1), tile)
 
 
-def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any], advance: Advance) -> pd.DataFrame:
+def _segment_one(
+    model: SegModel, path: Path, out: Path, settings: dict[str, Any], advance: Advance, force: bool
+) -> pd.DataFrame:
     """The table of a photograph, after its files are written; `advance` is called with fractions of this work."""
     overlay_file, mask_file = out / f"{path.stem}_overlay.png", _mask_file(path, out)
     origin = settings | {"image": sha256_file(path)}
     if overlay_file.is_file() and (known := _stored_table(mask_file, origin)) is not None:
         return known
+    before = next(filter(os.path.lexists, (mask_file, overlay_file)), None)  # a killed process leaves the overlay
+    if before and not force and _stored(before).get("image") != origin["image"]:
+        raise ValueError(
+            f"{before} was not made from {path}, and is kept; choose another folder for this photograph, or give"
+            " --force, which replaces that file"
+        )
     image = to_image(path)
     advance(0.1)
     mask, table = mask_and_table(model, image, tile=settings["tile"], precision=settings["precision"],
                                  runtime=settings.get("runtime", TORCH),
                                  advance=lambda part: advance(0.6 * part))  # fmt: skip
     picture = painted(image, mask, model, settings["alpha"], lambda part: advance(0.1 * part))
+    about = PngInfo()
+    about.add_text("seglab", json.dumps(origin))
     with replacing(overlay_file) as file:
-        picture.save(file, format="PNG")
+        picture.save(file, format="PNG", pnginfo=about)
     with replacing(mask_file) as file:  # last: a mask with its overlay is a finished photograph
         write_mask(file, mask, model.classes, json.dumps(origin | {"table": table.reset_index().to_dict("list")}))
     return table
@@ -125,14 +164,21 @@ def _mask_file(path: Path, out: Path) -> Path:
     return out / f"{path.stem}_mask.png"
 
 
+def _stored(file: Path) -> dict[str, Any]:
+    """What `segment` has stored in a file, empty for another file or none; without its table in an overlay."""
+    try:
+        with open_image(file) as image:
+            stored = json.loads(image.info["seglab"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):  # a file of another program
+        return {}
+    return stored if isinstance(stored, dict) and "image" in stored else {}
+
+
 def _stored_table(mask_file: Path, origin: dict[str, Any]) -> pd.DataFrame | None:
     """The table in the file of a mask; None if there is no such file, or one with another origin."""
-    if not mask_file.is_file():
-        return None
+    stored = _stored(mask_file)
     try:
-        with open_image(mask_file) as image:
-            stored = json.loads(image.info["seglab"])
         table = pd.DataFrame(stored.pop("table")).set_index("class")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # a file of another program
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return table if stored == origin else None

@@ -28,6 +28,9 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
     Args:
         half: store parameters as float16; BatchNorm's running averages keep their dtype.
         facts: further metadata of these weights (seed, data, epoch, …), as JSON can store them.
+
+    Raises:
+        OSError: the file cannot be written, for instance because the disk is full.
     """
     parameters = {name for name, _ in model.net.named_parameters()} if half else set()
     state = {
@@ -41,7 +44,10 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
     # One key: safetensors writes several in arbitrary order, so that equal weights would get different hashes.
     metadata = {"seglab": json.dumps(card | {"sha256": _sha256(card, state)}, sort_keys=True)}
     with replacing(Path(path)) as unfinished:
-        save_file(state, unfinished, metadata)
+        try:
+            save_file(state, unfinished, metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from None
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

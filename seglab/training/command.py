@@ -5,13 +5,16 @@ For your own data, options that are not stated follow from the data, see `choice
 
 import inspect
 import os
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from typer import Argument, Context, Option, echo
+from typer import Argument, Context, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.folders import claim
+from seglab._utils.text import echo
 from seglab.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ def train(
     start: Annotated[Path | None, Option(help="Checkpoint to start from, as another run's best.safetensors.")] = None,
     norm: Annotated[str | None, Option(help="Replace BatchNorm by group or sync norm.")] = None,
     workers: Annotated[int, Option(help="Processes that load images.")] = 0,
+    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
     **recipe: Any,
 ) -> None:
     """Train a model. After an interruption, the same command continues.
@@ -52,10 +56,15 @@ def train(
     from seglab.data.loading import is_path
     from seglab.models.loading import DEFAULT, load_model
     from seglab.training.loop import fit
+    from seglab.training.runs import is_run
 
-    with plain_errors():
+    with plain_errors(), ExitStack() as stack:
         settings = Recipe(**recipe)
         train_data, val_data, reason = _load(data, val, None if _is_default(context, "split") else split)
+        data_name = slug(train_data.name) if is_path(data) else data
+        folder = out or Path("runs") / f"{model}-{data_name}-{settings.seed}".replace(":", "-")
+        if _prints():  # before anything that takes long
+            stack.enter_context(claim(folder, "train", force, is_run))
         check_no_shared_images(train_data, val_data)
         if is_path(data):
             stated = {name: value for name, value in recipe.items() if not _is_default(context, name)}
@@ -63,11 +72,9 @@ def train(
         torch.manual_seed(settings.seed)  # for the initial weights
         weights = start or (DEFAULT if ":" in model else None)
         net = load_model(model, weights, train_data.classes, norm=norm)
-        data_name = slug(train_data.name) if is_path(data) else data
-        folder = out or Path("runs") / f"{model}-{data_name}-{settings.seed}".replace(":", "-")
         name = start.name if start else model
         origin = "untrained" if weights is None else f"{name} {sha256_state(net.net.state_dict())[:16]}"
-        history = fit(net, train_data, val_data, settings, folder, workers=workers, start=origin)
+        history = fit(net, train_data, val_data, settings, folder, workers=workers, start=origin, force=force)
     if _prints():
         best = history.iloc[int(history["miou"].to_numpy().argmax())]
         echo(f"best after epoch {best.name}: mIoU {best['miou']:.3f} on {val_data.name} {val_data.split}, in {folder}")

@@ -10,6 +10,7 @@ same number of threads.
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from seglab._utils.folders import claim
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.transforms import eval_transform, normalize
 from seglab.inference.tiles import score_strips, tiles
@@ -32,14 +34,14 @@ from seglab.models.adapters import Mask2FormerModel, SegModel, upsample
 from seglab.models.spec import Criterion
 from seglab.training.batches import Batches, Pairs
 from seglab.training.recipe import Recipe
-from seglab.training.runs import Row, Run, identity, table
+from seglab.training.runs import Row, Run, identity, is_run, table
 from seglab.training.steps import LossModule, State, augment, make_criterion, train_epoch
 
 
 def fit(
     model: SegModel, train: SegmentationDataset, val: SegmentationDataset, recipe: Recipe | None = None,
     out: str | Path | None = None, *, on_epoch: Callable[[pd.DataFrame], None] | None = None, progress: bool = True,
-    workers: int = 0, start: str = "",
+    workers: int = 0, start: str = "", force: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
     """Train a model and validate it after every epoch; afterwards it has its best weights, and is in `eval()`.
 
@@ -51,6 +53,7 @@ def fit(
         on_epoch: called with the history after every epoch, for instance `live_chart(model.classes)`.
         workers: processes that load images; 0 loads them in this one, in memory if they fit. The result is the same.
         start: name of the initial weights, for `run.json`; a run continues only from the same.
+        force: also write into a folder with other files, see `folders.claim`, or with weights but no state.
 
     Returns:
         The history, one row for each epoch: loss (training), val_loss, miou, pixel_accuracy, lr, seconds, and the IoU
@@ -58,21 +61,34 @@ def fit(
         resolution. The highest miou selects the weights.
 
     Raises:
-        ValueError: classes that differ, fewer images than a batch, a folder with another run, a NaN or infinite loss.
+        ValueError: classes that differ, fewer images than a batch, a NaN or infinite loss; a folder with another run,
+            with a damaged one or with other files, in use by another process, or that cannot be written to.
     """
     recipe, accelerator = recipe or Recipe(), _accelerator(model)
     rank, world = accelerator.process_index, accelerator.num_processes
     _check(model, train, val, recipe, world)
-    model.short, model.tile = (None, recipe.size) if recipe.native else (min(recipe.size), None)
     quiet = rank > 0 or not progress
-    state = State(model.to(accelerator.device).to(memory_format=torch.channels_last), recipe)
-    run = Run(out, identity(model, train, val, start=start, processes=world, **asdict(recipe)), rank == 0)
-    rows = run.resume(state)
-    transform = partial(augment, recipe=recipe, favour=[train.classes.index(name) for name in recipe.favour])
-    batches = Batches(train, transform, recipe.batch, recipe.seed, rank, world, workers, recipe.repeats)
+    with claim(out, "train", force, is_run) if out is not None and rank == 0 else nullcontext():
+        model.short, model.tile = (None, recipe.size) if recipe.native else (min(recipe.size), None)
+        state = State(model.to(accelerator.device).to(memory_format=torch.channels_last), recipe)
+        run = Run(out, identity(model, train, val, start=start, processes=world, **asdict(recipe)), rank == 0)
+        rows = run.resume(state, force)
+        transform = partial(augment, recipe=recipe, favour=[train.classes.index(name) for name in recipe.favour])
+        batches = Batches(train, transform, recipe.batch, recipe.seed, rank, world, workers, recipe.repeats)
+        _train(state, run, rows, batches, val, recipe, accelerator, on_epoch, quiet)
+        model.load_state_dict(run.best())
+    model.eval()
+    return table(rows)
+
+
+def _train(
+    state: State, run: Run, rows: list[Row], batches: Batches, val: SegmentationDataset, recipe: Recipe,
+    accelerator: Accelerator, on_epoch: Callable[[pd.DataFrame], None] | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Train the epochs after those of `rows`; adds a row for each, and saves it."""
+    model, first, steps = state.model, len(rows), len(batches)
     criterion = make_criterion(recipe, batches.pairs, accelerator.device, not quiet)
     batches.balance(recipe.balance, not quiet)
-    first, steps = len(rows), len(batches)
     bar = tqdm(total=recipe.epochs * steps, initial=first * steps, unit="step", desc=model.spec.title, disable=quiet)
     for epoch in range(first, recipe.epochs):
         began = perf_counter()
@@ -88,14 +104,11 @@ def fit(
         run.save(state, rows, all(row["miou"] > earlier["miou"] for earlier in rows[:-1]))
         accelerator.wait_for_everyone()
         bar.set_postfix(loss=f"{mean_loss:.3f}", miou=f"{row['miou']:.3f}")
-        if on_epoch and rank == 0:
+        if on_epoch and accelerator.is_main_process:
             on_epoch(table(rows))
     bar.close()
     if recipe.freeze:
         model.backbone.requires_grad_(True)
-    model.load_state_dict(run.best())
-    model.eval()
-    return table(rows)
 
 
 @torch.inference_mode()

@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from seglab._utils.folders import claim
+from seglab._utils.paths import PART
 
 HOLDER = """
 import sys
@@ -66,6 +68,29 @@ def test_a_folder_of_an_earlier_version(tmp_path):
         pass
 
 
+def test_an_error_leaves_no_empty_folder(tmp_path):
+    with pytest.raises(ZeroDivisionError), claim(tmp_path / "new" / "below", "report"):
+        raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "empty").mkdir()
+    for name, file in ("empty", None), ("written", "page"):
+        with pytest.raises(ZeroDivisionError), claim(tmp_path / name, "report") as folder:
+            if file:
+                (folder / file).touch()
+            raise ZeroDivisionError
+        assert {path.name for path in folder.iterdir()} == {".seglab-report", file} - {None}
+
+
+def test_a_function_claims_the_folder_of_its_command(tmp_path):
+    with claim(tmp_path / "out", "train"):
+        with claim(tmp_path / "out", "train"):
+            pass
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(lambda: claim(tmp_path / "out", "train").__enter__())
+            with pytest.raises(ValueError, match="another process"):
+                other.result()
+
+
 def test_a_second_process_is_refused_each_time(holder, tmp_path):
     started = monotonic()
     for force in [False, True] * 50:
@@ -84,9 +109,12 @@ def test_a_killed_process_leaves_no_lock(holder, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     (unfinished,) = (tmp_path / "out").glob("*.part")
+    below = tmp_path / "out" / "other" / f"{PART}0.part"  # perhaps of a process that is writing there
+    below.parent.mkdir()
+    below.touch()
     with claim(tmp_path / "out", "report"):
-        assert not unfinished.exists()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".seglab-report"]
+        assert not unfinished.exists() and below.exists()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".seglab-report", "other"}
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):

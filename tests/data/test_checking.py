@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.files import write_image
 from helpers.own import leaves, save_pair
 from PIL import Image
 from typer.testing import CliRunner
@@ -118,6 +119,12 @@ def test_the_contact_sheet_has_image_overlay_and_legend(tmp_path):
     assert (0, 255, 0) in colors  # of the legend
     assert run("--check", dataset.root, "--sheet", tmp_path / "sheet.png").exit_code == 0
     assert Image.open(tmp_path / "sheet.png").size == sheet.size
+    mine = write_image(tmp_path / "mine.png").read_bytes()
+    refused = run("--check", dataset.root, "--sheet", tmp_path / "mine.png")
+    assert refused.exit_code == 1 and "exists already and is kept" in refused.output
+    assert (tmp_path / "mine.png").read_bytes() == mine
+    assert run("--check", dataset.root, "--sheet", tmp_path / "mine.png", "--force").exit_code == 0
+    assert Image.open(tmp_path / "mine.png").size == sheet.size
     refused = run("--check", dataset.root, "--sheet", tmp_path / "sheet.doc")
     assert refused.exit_code == 1 and "sheet.png" in refused.output
 

@@ -56,7 +56,7 @@ def without_seconds(history):
 
 def assert_same_files(one, other):
     names = {"best.safetensors", "last.safetensors", "history.csv", "run.json", "state.pt"}
-    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()} == names
+    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()} == names | {".seglab-train"}
     for name in ("best.safetensors", "last.safetensors"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     tables = [without_seconds(pd.read_csv(folder / "history.csv")) for folder in (one, other)]

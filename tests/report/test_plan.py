@@ -1,6 +1,10 @@
 """Plans of reports."""
 
+import json
+import random
+
 import pytest
+from helpers.fuzz import changed, hold, mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,3 +100,37 @@ def test_default_plan_has_every_mini_in_all_weathers():
     assert set(made.models) == {n for n in MODELS if (zoo_dir() / f"{n}-toytown.safetensors").is_file()}
     assert [data.name for data in made.data] == ["toytown", "toytown:night", "toytown:fog", "toytown:rain"]
     assert {data.images for data in plan.limited(made, 3).data} == {3}
+
+
+PLAN = {
+    "title": "Mine", "models": {"mine": ["a.safetensors", "b.safetensors"], "fcn": "fcn_mini"}, "size": "original",
+    "data": ["toytown", {"name": "camvid", "split": "val", "images": 5}], "boundary": True, "calibration": False,
+    "predictions": {"theirs": "masks"}, "classes": "street", "batch": 2, "tile": [64, 96], "overlap": 8,
+}  # fmt: skip
+
+
+def test_ten_thousand_damaged_plans(tmp_path):
+    """One value after the other replaced, removed or nested: each is a plan or an error with a sentence."""
+    assert plan.plan_from(PLAN)
+    rng, outcomes = random.Random(0), {"read": 0, "refused": 0}
+    for _ in range(10_000):
+        values = PLAN
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            values = changed(values, rng)
+        try:
+            plan.plan_from(values)
+            outcomes["read"] += 1
+        except ValueError as error:
+            assert type(error) is ValueError and len(str(error)) > 15, repr(error)
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 500
+
+
+def test_damaged_files_of_plans(tmp_path):
+    """YAML and JSON with flipped bits, other bytes, and pieces left out or repeated."""
+    texts = [json.dumps(PLAN).encode(), b"models: [unet_mini, &a b]\ndata:\n- {name: toytown, images: 5}\n- *a\n"]
+    rng, outcomes = random.Random(0), []
+    for i in range(1_000):
+        content = mutated(texts[i % 2], rng)
+        outcomes.append(hold(content, tmp_path / f"plan.{('json', 'yaml')[i % 2]}", plan.read_plan))
+    assert set(outcomes) == {"read", "refused"}

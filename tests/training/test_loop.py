@@ -234,7 +234,7 @@ def test_two_processes(start, camvid, tmp_path, monkeypatch):
     assert process.returncode == 0, errors
     assert output.count("best after epoch") == 1
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
-        "best.safetensors", "last.safetensors", "history.csv", "run.json", "state.pt"}  # fmt: skip
+        ".seglab-train", "best.safetensors", "last.safetensors", "history.csv", "run.json", "state.pt"}  # fmt: skip
     one, other = (torch.load(tmp_path / f"run-{rank}.pt") for rank in (0, 1))
 
     monkeypatch.setenv("SEGLAB_DATA", str(camvid))

@@ -7,7 +7,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from seglab._utils.errors import unknown
-from seglab._utils.paths import slug
+from seglab._utils.paths import replacing, slug
 from seglab.data.card import CARD, Card, card_text
 from seglab.data.card_values import VOID
 from seglab.data.dataset import SegmentationDataset
@@ -54,9 +54,11 @@ def export(dataset: SegmentationDataset, folder: str | Path, format: str = "coco
             sample = dataset[index]
             path = folder / "images" / subset / f"{sample.id}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(path)
+            with replacing(path) as unfinished:
+                Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(unfinished, format="PNG")
             yield LabelMap(f"{sample.id}.png", sample.target, sample.instance)
 
     WRITERS[format](file, label_maps(), classes)
-    described.write_text(card_text(card), encoding="utf-8")
+    with replacing(described) as unfinished:
+        unfinished.write_text(card_text(card), encoding="utf-8")
     return card

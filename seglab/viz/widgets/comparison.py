@@ -110,7 +110,8 @@ class Comparison(widgets.VBox):
         first = results.names[0]
         hardest = int(np.nanargmin(results.grouped.iou[first].mean(axis=0)))
         worst = str(results.worst(first, 1)["id"].iloc[0])
-        self.board = Board(tables=tables(results), chosen={"model": 0, "target": hardest, "pred": None}, shown=worst)
+        self.tables = tables(results)
+        self.board = Board(tables=self.tables, chosen={"model": 0, "target": hardest, "pred": None}, shown=worst)
         sample, joint = self._scene(worst)
         data, predictions = views.viewer_input(sample, joint)
         self.viewer = Viewer(data, {"mode": "swipe"}, predictions)
@@ -121,7 +122,11 @@ class Comparison(widgets.VBox):
 
     def _choose(self, _: Any = None) -> None:
         """List the images with pixels of the chosen cell; show the first: model on the left, target on the right."""
-        cell = self._cell()
+        try:
+            cell = self._cell()
+        except (KeyError, IndexError, TypeError):
+            self.problem.value = f"There is no such cell: {escape(str(self.board.chosen)):.200}"
+            return
         found: list[Any] = self.results.where(*cell).head(MOST_LISTED).to_dict("records")
         with self.board.hold_sync():
             self.board.found = found
@@ -137,14 +142,15 @@ class Comparison(widgets.VBox):
         """Show an image where the chosen cell occurs in it; `isolated` classes alone, if there are any."""
         try:
             sample, joint = self._scene(self.board.shown)
-        except (ValueError, KeyError) as error:
+            cell = self._cell()
+        except (ValueError, KeyError, IndexError, TypeError) as error:
             self.problem.value = f"This image cannot be shown: {escape(str(error))}"
             return
         if isolated:
             other = OTHER in isolated
             state["hidden"] = [k for k, name in enumerate(joint.classes.names) if name not in isolated
                                and not (other and name not in joint.evaluated)]  # fmt: skip
-        region = region_of(joint, sample, *self._cell())
+        region = region_of(joint, sample, *cell)
         if region:
             state["swipe"] = (region[0] + region[2]) / 2 / sample.image.shape[2]
         self.viewer.show(*views.viewer_input(sample, joint), region=region, **state)
@@ -152,7 +158,9 @@ class Comparison(widgets.VBox):
 
     def _cell(self) -> tuple[str, str, str | None]:
         """Model, target class and predicted class of the chosen cell; None for all errors of the target class."""
-        chosen, shown = self.board.chosen, self.board.tables
+        chosen, shown = self.board.chosen, self.tables
+        if any(type(value) is int and value < 0 for value in chosen.values()):
+            raise IndexError("a negative index")
         pred = None if chosen["pred"] is None else shown["columns"][chosen["pred"]]
         return shown["models"][chosen["model"]], shown["classes"][chosen["target"]], pred
 

@@ -121,29 +121,40 @@ class Viewer(anywidget.AnyWidget):
     def show(self, data: Mapping[str, Any], predictions: Mapping[str, Prediction] | None = None, **state: Any) -> None:
         """Show another scene in the current view, with the changes in `state`; hidden classes are found by name."""
         last, (before, names) = len(data["layers"]) - 1, ([c["name"] for c in d["classes"]] for d in (self.data, data))
-        hidden = {before[k] for k in self.state.get("hidden", ())}
-        kept = {**self.state, "hidden": [k for k, name in enumerate(names) if name in hidden]}
-        state = {k: min(v, last) if k in ("left", "right") else v for k, v in {**kept, **state}.items()}
+        shown = (
+            self.state if isinstance(self.state.get("hidden", []), list | tuple) else {}
+        )  # the page may send anything
+        hidden = {name for k, name in enumerate(before) if k in shown.get("hidden", [])}
+        kept = {**shown, "hidden": [k for k, name in enumerate(names) if name in hidden]}
+        state = {k: min(v, last) if type(v) is int and k in ("left", "right") else v
+                 for k, v in {**kept, **state}.items()}  # fmt: skip
         self.predictions = dict(predictions or {})
         if data != self.data:
             self.drawing = np.full((data["height"], data["width"]), IGNORE_INDEX, np.uint8)
         with self.hold_sync():
             self.state, self.data = state, dict(data)
 
-    def _receive(self, message: Mapping[str, Any], buffers: Sequence[Any] = ()) -> None:
-        kind = message.get("kind")
-        if kind == "probe":
-            x, y = int(message["x"]), int(message["y"])
-            self.send({"kind": "probe", "x": x, "y": y, "readings": self.probe(x, y)})
-        elif kind == "drawing" and len(drawn := bytes(buffers[0])) == self.drawing.size:
-            self.drawing = np.frombuffer(drawn, np.uint8).reshape(self.drawing.shape)
-        elif kind == "photo" and self.on_photo:
-            self._parts = [*(self._parts if message["part"] else []), bytes(buffers[0])]
-            if sum(map(len, self._parts)) > MOST_BYTES:
-                self._parts = []
-            if message["part"] + 1 == message["parts"] and self._parts:
-                photo, self._parts = b"".join(self._parts), []
-                self.on_photo(str(message["name"]), photo)
+    def _receive(self, message: Any, buffers: Sequence[Any] = ()) -> None:
+        """Handle a message of the page; one with missing or wrong fields is answered with the kind "refused"."""
+        data = bytes(buffers[0]) if len(buffers) == 1 else b""
+        match message:
+            case {"kind": "probe", "x": int(x), "y": int(y)} if 0 <= x < self.data["width"] and (
+                0 <= y < self.data["height"]
+            ):
+                self.send({"kind": "probe", "x": x, "y": y, "readings": self.probe(x, y)})
+            case {"kind": "drawing"} if len(data) == self.drawing.size:
+                self.drawing = np.frombuffer(data, np.uint8).reshape(self.drawing.shape)
+            case {"kind": "photo", "name": str(name), "part": int(part), "parts": int(parts)} if (
+                self.on_photo and data and part in (0, len(self._parts))
+            ):
+                self._parts = [*(self._parts if part else []), data]
+                if sum(map(len, self._parts)) > MOST_BYTES:
+                    self._parts = []
+                elif part + 1 == parts:
+                    photo, self._parts = b"".join(self._parts), []
+                    self.on_photo(name, photo)
+            case _:
+                self.send({"kind": "refused"})
 
     def probe(self, x: int, y: int) -> list[tuple[int, dict[str, float]]]:
         """(index, values) of each layer with a prediction, of one pixel.

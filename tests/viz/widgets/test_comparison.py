@@ -156,6 +156,23 @@ def flooded(chosen, top, left, bottom, right):
     return max((regions == k).sum() for k in whole)
 
 
+def test_choices_that_do_not_exist_are_reported(results, scenes):
+    """The page can set any value: the widget shows a sentence, and works afterwards."""
+    shown = Comparison(results, scenes, {name: load_model(name, device="cpu") for name in MODELS})
+    good, image = dict(shown.board.chosen), shown.board.shown
+    wrong = [{}, {"model": 5}, *(good | {key: value} for key in good for value in (99, -1, "sky", [], {}, 2.5))]
+    for chosen in wrong:
+        shown.problem.value = ""
+        shown.board.chosen = chosen
+        assert "There is no such cell" in shown.problem.value, chosen
+        shown.board.shown = "no such image"
+        assert "This image cannot be shown" in shown.problem.value
+        shown.board.shown = image
+    shown.board.tables = {}
+    shown.board.chosen = good
+    assert shown.problem.value == "" and shown.board.found
+
+
 def test_largest_region_by_hand():
     chosen = np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 1], [1, 1, 0, 0, 1]], bool)
     assert largest_region(chosen) == [4, 1, 5, 4]

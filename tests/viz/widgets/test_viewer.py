@@ -2,9 +2,11 @@
 
 import base64
 import json
+import random
 import re
 import zlib
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +125,43 @@ def test_drawings_and_photographs_are_received():
         for part, piece in enumerate(pieces):
             viewer._receive({"kind": "photo", "name": name, "part": part, "parts": 3}, [memoryview(piece)])
     assert photos == [("whole", b"abcde")]
+
+
+def strange(rng: random.Random) -> Any:
+    """A value of JSON that a page should not send, or that it sends in another field."""
+    return rng.choice([None, True, -1, 0, 1, 3, 10**30, 2.5, float("nan"), "", "a", "probe", "photo", [], [5], ["sky"],
+                       {}, {"x": 1}, "\ud800", "x" * 1000])  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_messages_with_missing_or_wrong_fields(seed):
+    """Of 3,000 messages and views, each is answered or does nothing; the widget works as before afterwards."""
+    (image, masks, target), rng, photos, sent = small(), random.Random(seed), [], []
+    data = scene_data(image, masks, STREET, target)
+    viewer = Viewer(data, on_photo=lambda name, photo: photos.append((name, photo)))
+    viewer.send = sent.append
+    valid = {"x": 1, "y": 2, "part": 0, "parts": 1, "name": "a"}
+    for _ in range(3000):
+        message = valid | {"kind": rng.choice(("probe", "drawing", "photo", "other"))}
+        for key in rng.sample(sorted(message), rng.randrange(3)):
+            message |= {key: strange(rng)}
+        for key in rng.sample(sorted(message), rng.choice((0, 0, 1))):
+            del message[key]
+        buffers = [rng.randbytes(rng.choice((0, 1, 23, 24))) for _ in range(rng.choice((0, 1, 1, 2)))]
+        before = len(sent) + len(photos)
+        viewer._receive(message if rng.random() < 0.95 else strange(rng), buffers)
+        assert len(sent) + len(photos) <= before + 1
+        if rng.random() < 0.1:
+            viewer.state = {key: strange(rng) for key in ("mode", "left", "right", "hidden", "opacity", "region")}
+            viewer.show(data, mode="one")
+    assert {message["kind"] for message in sent} == {"probe", "refused"}
+    assert photos
+    viewer._receive({"kind": "probe", "x": 5, "y": 3})
+    assert sent[-1] == {"kind": "probe", "x": 5, "y": 3, "readings": []}
+    viewer._receive({"kind": "photo", "name": "a", "part": 0, "parts": 1}, [b"ab"])
+    assert photos[-1] == ("a", b"ab")
+    viewer._receive({"kind": "drawing"}, [bytes(24)])
+    assert not viewer.drawing.any()
 
 
 def test_another_scene_in_the_same_view():
