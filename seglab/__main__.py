@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 try:
     import typer
@@ -19,11 +19,14 @@ from seglab.inference.command import export
 from seglab.report.command import report
 from seglab.training.command import train
 
+if TYPE_CHECKING:
+    from seglab.models.adapters import SegModel
+
 ModelName = Annotated[
     str | None,
     typer.Option(
         help="A model as unet_mini:camvid, a checkpoint, hf:OWNER/NAME, smp:DIR,"
-        " tv:NAME, a file of TorchScript; by default the best bundled one."
+        " tv:NAME, a file of ONNX, torch.export or TorchScript; by default the best bundled one."
     ),
 ]
 OwnClasses = Annotated[
@@ -41,8 +44,20 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    from seglab import __version__
+
+    if asked:
+        echo(f"seglab {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _prepare() -> None:
+def _prepare(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     # A Windows console that lacks ✓ or an umlaut shows "?" instead of failing.
     for stream in (sys.stdout, sys.stderr):
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
@@ -197,23 +212,11 @@ def predict(
     seglab datasets --inspect PHOTOS.
     """
     from seglab.data.images import image_paths
-    from seglab.data.loading import classes_of
     from seglab.inference.folder import claimed, segment
-    from seglab.models.loading import load_model
-    from seglab.models.sources.opening import is_source
-    from seglab.models.sources.stated import input_line
     from seglab.models.weights.zoo import photograph_model
 
     with plain_errors(), claimed(paths := image_paths(photos), out, force):
-        name = model or photograph_model()
-        if classes and not is_source(name):
-            raise ValueError(f"{name} states its own classes; leave out --classes")
-        net = load_model(name, classes=classes, size=input_size, mean=mean, std=std, device=device)
-        if data is not None:
-            net.classes = classes_of(data, net.classes.names)
-        echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
-        if is_source(name):
-            echo(input_line(net))
+        net = _stated(model or photograph_model(), data, classes, size=input_size, mean=mean, std=std, device=device)
         table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha, format=format,
                                   runtime=runtime, force=force)  # fmt: skip
         if len(table):
@@ -223,6 +226,24 @@ def predict(
             echo(f"masks, overlays{annotations} and table.csv are in {out}")
         if problems:
             raise ValueError("\n".join(problems))
+
+
+def _stated(name: str, data: str | None, classes: str | None, **given: Any) -> "SegModel":
+    """The model of `predict`, with the class names of its own data; prints its classes and input."""
+    from seglab.data.loading import classes_of
+    from seglab.models.loading import load_model
+    from seglab.models.sources.opening import is_source
+    from seglab.models.sources.stated import input_line
+
+    if classes and not is_source(name):
+        raise ValueError(f"{name} states its own classes; leave out --classes")
+    net = load_model(name, classes=classes, **given)
+    if data is not None:
+        net.classes = classes_of(data, net.classes.names)
+    echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
+    if is_source(name):
+        echo(input_line(net))
+    return net
 
 
 app.command()(evaluate)

@@ -9,9 +9,10 @@ import pytest
 from helpers.paths import ROOT
 from typer.testing import CliRunner
 
+from seglab import __version__
 from seglab.__main__ import app
 
-COMMANDS = ["doctor", "datasets", "models", "fetch", "lab", "train", "predict", "evaluate", "report"]
+COMMANDS = ["doctor", "datasets", "models", "fetch", "lab", "train", "predict", "evaluate", "report", "export"]
 
 
 def completed(words: str) -> list[str]:
@@ -44,6 +45,10 @@ def test_each_command_has_a_help_for_each_option(command):
     for parameter in found.params:
         if isinstance(parameter, click.Option) and "--help" not in parameter.opts:
             assert parameter.help, parameter.name
+
+
+def test_version():
+    assert CliRunner().invoke(app, ["--version"]).output.split() == ["seglab", __version__]
 
 
 def test_help_loads_neither_torch_nor_pandas():

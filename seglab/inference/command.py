@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option, echo
+from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.text import echo
 
 
 def export(
