@@ -54,7 +54,6 @@ def test_version():
 def test_help_loads_neither_torch_nor_pandas():
     code = f"""
 import sys
-from helpers.paths import ROOT
 from typer.testing import CliRunner
 from seglab.__main__ import app
 for command in {COMMANDS!r}:
