@@ -118,9 +118,7 @@ def _process(store: str | Path | None) -> tuple[int, int]:
     return int(os.environ["RANK"]) if world > 1 else 0, world
 
 
-def _check_arguments(
-    dataset: object, size: str, batch: int, tile: tuple[int, int] | None, overlap: int | None
-) -> None:  # fmt: skip
+def _check_arguments(dataset: object, size: str, batch: int, tile: tuple[int, int] | None, overlap: int | None) -> None:
     """Raise a ValueError for arguments of `evaluate` that are not known, cannot be used or do not fit together."""
     if not isinstance(dataset, SegmentationDataset):
         raise ValueError(f"expected a data set, as load_dataset('toytown', 'test'), found {dataset!r}")

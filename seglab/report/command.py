@@ -59,7 +59,8 @@ def report(
 
     with plain_errors():
         if check:
-            return _check(check)
+            _check(check)
+            return
         if plan:
             chosen = read_plan(plan)
         elif models or data or predictions:
