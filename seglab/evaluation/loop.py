@@ -92,10 +92,7 @@ def evaluate(
             another measurement of this name in the store. Images finished before stay in the store.
     """
     _check_arguments(dataset, size, batch, tile, overlap)
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    rank = int(os.environ["RANK"]) if world > 1 else 0
-    if world > 1 and store is None:
-        raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
+    rank, world = _processes(store)
     runtime = TORCH if runtime == AUTO and world > 1 else runtime  # each process could find another one
     options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, mapping, runtime)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
@@ -111,6 +108,14 @@ def evaluate(
             if rank == 0 and world > 1:
                 _wait(opened, keys, len(dataset))
         return Results.open(path, identity["data"])
+
+
+def _processes(store: str | Path | None) -> tuple[int, int]:
+    """The number of this process and of all, as `torchrun` gives them; ValueError where several have no store."""
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and store is None:
+        raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
+    return int(os.environ["RANK"]) if world > 1 else 0, world
 
 
 def _check_arguments(

@@ -55,17 +55,11 @@ def report(
     """
     from seglab.data.translation import read_mapping
     from seglab.report import build
-    from seglab.report.check import check as check_report
     from seglab.report.plan import default_plan, limited, plan_from, read_plan
 
     with plain_errors():
         if check:
-            differences = check_report(check)
-            for line in differences:
-                echo(line)
-            if differences:
-                raise ValueError(f"{len(differences)} values in {check} differ on this machine")
-            echo(f"every value in {check} and in its page is the same on this machine")
+            _check(check)
             return
         if plan:
             chosen = read_plan(plan)
@@ -89,6 +83,18 @@ def report(
         if runtime or not plan:
             chosen = replace(chosen, runtime=runtime or "auto")
         echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")
+
+
+def _check(folder: Path) -> None:
+    """Print what differs between a report and this machine; a ValueError if anything does."""
+    from seglab.report.check import check
+
+    differences = check(folder)
+    for line in differences:
+        echo(line)
+    if differences:
+        raise ValueError(f"{len(differences)} values in {folder} differ on this machine")
+    echo(f"every value in {folder} and in its page is the same on this machine")
 
 
 def _with_given(models: list[str], given: Mapping[str, Any], of_data: bool) -> dict[str, Any] | list[str]:
