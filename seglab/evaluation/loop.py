@@ -142,8 +142,7 @@ def _run(
 ) -> None:  # fmt: skip
     """Evaluate one model on the batches that are not in the store yet."""
     key = evaluator.name, evaluator.seed, identity["data"]
-    if isinstance(evaluator, ModelEvaluator):
-        evaluator.settle(dataset, store.identity(*key))
+    evaluator.settle(dataset, store.identity(*key))
     mapped = {"mapping": evaluator.mapping} if evaluator.mapping else {}
     run = store.run(*key, {**identity, **evaluator.identity, **mapped}, evaluator.facts)
     done = store.done(*key)
