@@ -81,8 +81,7 @@ def evaluate(
         tile, overlap: as for `predict`; they do not affect label maps.
         mapping: for models with other classes: class → class of the data, see `translate` and `Results.mapping`.
         device: for models given by name; by default a GPU where there is one.
-        runtime: see `predict`; a mapping gives that of each model by its name in tables and its training seed. "auto"
-            goes on with the runtime of the images in the store; several processes use torch for it.
+        runtime: see `predict`; or (name, seed) → runtime. "auto" keeps to that of the store; torch in several processes.
 
     Returns:
         All results that the store holds on this data set. The first of several processes waits for the others.
@@ -93,7 +92,7 @@ def evaluate(
     """
     _check_arguments(dataset, size, batch, tile, overlap)
     rank, world = _processes(store)
-    runtime = TORCH if runtime == AUTO and world > 1 else runtime  # each process could find another one
+    runtime = TORCH if runtime == AUTO and world > 1 else runtime  # processes could choose differently
     options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, mapping, runtime)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
     identity = _identity(dataset, options, batch, hashes := FileHashes(), progress and rank == 0)
