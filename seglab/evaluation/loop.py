@@ -81,7 +81,7 @@ def evaluate(
         tile, overlap: as for `predict`; they do not affect label maps.
         mapping: for models with other classes: class → class of the data, see `translate` and `Results.mapping`.
         device: for models given by name; by default a GPU where there is one.
-        runtime: see `predict`; or (name, seed) → runtime. "auto" keeps to that of the store; torch in several processes.
+        runtime: see `predict`; or (name, seed) → runtime. "auto" keeps to the store's; torch in several processes.
 
     Returns:
         All results that the store holds on this data set. The first of several processes waits for the others.
