@@ -80,6 +80,9 @@ class Evaluator(ABC):
         self.mapping = relevant(options.mapping, classes)  # of the user, also a part of the identity
         self.translation = translation_table(classes, target, self.mapping)
 
+    def settle(self, dataset: SegmentationDataset, stored: Mapping[str, Any] | None) -> None:  # noqa: B027
+        """Decide what only the data can decide, before the first call; label maps leave nothing open."""
+
     @abstractmethod
     def __call__(self, samples: Sequence[Sample]) -> list[ImageCounts]:
         """The counts of each sample."""

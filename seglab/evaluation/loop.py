@@ -81,8 +81,7 @@ def evaluate(
         tile, overlap: as for `predict`; they do not affect label maps.
         mapping: for models with other classes: class → class of the data, see `translate` and `Results.mapping`.
         device: for models given by name; by default a GPU where there is one.
-        runtime: see `predict`; a mapping gives that of each model by its name in tables and its training seed. "auto"
-            goes on with the runtime of the images in the store; several processes use torch for it.
+        runtime: see `predict`; or (name, seed) → runtime. "auto" keeps to the store's; torch in several processes.
 
     Returns:
         All results that the store holds on this data set. The first of several processes waits for the others.
@@ -92,8 +91,8 @@ def evaluate(
             another measurement of this name in the store. Images finished before stay in the store.
     """
     _check_arguments(dataset, size, batch, tile, overlap)
-    rank, world = _process(store)
-    runtime = TORCH if runtime == AUTO and world > 1 else runtime  # each process could find another one
+    rank, world = _processes(store)
+    runtime = TORCH if runtime == AUTO and world > 1 else runtime  # processes could choose differently
     options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, mapping, runtime)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
     identity = _identity(dataset, options, batch, hashes := FileHashes(), progress and rank == 0)
@@ -110,15 +109,17 @@ def evaluate(
         return Results.open(path, identity["data"])
 
 
-def _process(store: str | Path | None) -> tuple[int, int]:
-    """The index of this process, and the number of processes of a distributed run."""
+def _processes(store: str | Path | None) -> tuple[int, int]:
+    """The number of this process and of all, as `torchrun` gives them; ValueError where several have no store."""
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and store is None:
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
     return int(os.environ["RANK"]) if world > 1 else 0, world
 
 
-def _check_arguments(dataset: object, size: str, batch: int, tile: tuple[int, int] | None, overlap: int | None) -> None:
+def _check_arguments(
+    dataset: object, size: str, batch: int, tile: tuple[int, int] | None, overlap: int | None
+) -> None:  # fmt: skip
     """Raise a ValueError for arguments of `evaluate` that are not known, cannot be used or do not fit together."""
     if not isinstance(dataset, SegmentationDataset):
         raise ValueError(f"expected a data set, as load_dataset('toytown', 'test'), found {dataset!r}")
@@ -140,8 +141,7 @@ def _run(
 ) -> None:  # fmt: skip
     """Evaluate one model on the batches that are not in the store yet."""
     key = evaluator.name, evaluator.seed, identity["data"]
-    if isinstance(evaluator, ModelEvaluator):
-        evaluator.settle(dataset, store.identity(*key))
+    evaluator.settle(dataset, store.identity(*key))
     mapped = {"mapping": evaluator.mapping} if evaluator.mapping else {}
     run = store.run(*key, {**identity, **evaluator.identity, **mapped}, evaluator.facts)
     done = store.done(*key)

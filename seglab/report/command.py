@@ -86,7 +86,7 @@ def report(
 
 
 def _check(folder: Path) -> None:
-    """Evaluate a report again, and print what differs."""
+    """Print what differs between a report and this machine; a ValueError if anything does."""
     from seglab.report.check import check
 
     differences = check(folder)
