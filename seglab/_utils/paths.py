@@ -4,6 +4,7 @@ Both have the same layout: `notebooks/`, `data/results/`, `data/zoo/`, `constrai
 """
 
 import hashlib
+import os
 import re
 import sys
 import sysconfig
@@ -37,6 +38,13 @@ def share_dir() -> Path | None:
 def working_root() -> Path:
     """The folder for downloads and results: the checkout, or the current directory."""
     return project_root() or Path.cwd()
+
+
+def cache_dir() -> Path:
+    """The folder for what can be made again, as the graphs of models: SEGLAB_CACHE, else one of the system's caches."""
+    import pooch
+
+    return Path(os.environ.get("SEGLAB_CACHE") or pooch.os_cache("seglab"))
 
 
 def slug(text: str) -> str:

@@ -22,6 +22,7 @@ Root = Annotated[Path | None, Option(help="Folder of the data; for --data folder
 Classes = Annotated[str | None, Option(help="Class set of --data folder; of --predictions or models, if others.")]
 Tile = Annotated[tuple[int, int] | None, Option(help="Predict overlapping tiles of this height and width.")]
 Overlap = Annotated[int | None, Option(help="Smallest overlap of the tiles in pixels; by default at most 64.")]
+Runtime = Annotated[str, Option(help="torch, onnxruntime or openvino; auto: the fastest that agrees with torch.")]
 InputSize = Annotated[
     str | None,
     Option(help="Short side of the images for models that do not state it, as 512; also 384x512, or original."),
@@ -55,6 +56,7 @@ def evaluate(
     std: Std = None,
     mapping: Map = None,
     device: Annotated[str | None, Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
+    runtime: Runtime = "auto",
     csv: Annotated[Path | None, Option(help="Folder to write the tables to, as CSV.")] = None,
     force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
 ) -> None:
@@ -81,7 +83,7 @@ def evaluate(
             named.append((name, evaluators.Predictions(maps, classes or dataset.classes)))
         results = loop.evaluate(named, dataset, store, size=size, precision=precision, batch=batch, boundary=boundary,
                                 calibration=calibration, tile=tile, overlap=overlap, device=device,
-                                mapping=read_mapping(mapping) if mapping else None)  # fmt: skip
+                                mapping=read_mapping(mapping) if mapping else None, runtime=runtime)  # fmt: skip
         if first:
             _print_tables(results, csv)
 

@@ -21,11 +21,12 @@ from torch.nn.functional import interpolate
 from seglab._utils.environment import cpu_name, device_of
 from seglab._utils.hashing import FileHashes, sha256_state
 from seglab.data.classes import ClassSet, class_set
-from seglab.data.dataset import Sample
+from seglab.data.dataset import Sample, SegmentationDataset
 from seglab.data.labels import check_mask, check_translation, read_mask, relabel
 from seglab.data.translation import relevant, translation_table
 from seglab.evaluation.store import ImageRow
 from seglab.inference.fast import FastModel, network_size
+from seglab.inference.runtimes.choice import AUTO, TORCH, checked, usable
 from seglab.inference.tiles import STRIP, Box, Tile, blended, score_strips, strips, tiles, usual_overlap
 from seglab.masks.argmax import to_mask
 from seglab.metrics.boundary import boundary_counts
@@ -35,6 +36,7 @@ from seglab.models.adapters import SegModel
 from seglab.models.cost import cost
 
 BOUNDARY, CALIBRATION = "boundary", "calibration"  # kinds of bins
+COMPARED = 4  # images on which another runtime is compared with torch
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Options:
     tile: tuple[int, int] | None = None
     overlap: int | None = None
     mapping: Mapping[str, str | None] | None = None
+    runtime: str | Mapping[tuple[str, int | None], str] = TORCH  # for all models; or name and seed → runtime
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,9 @@ class ModelEvaluator(Evaluator):
         super().__init__(name or model.label, model.classes, options, target)
         self.model, self.device, run = model, device_of(model), model.facts.get("run", {})
         self.seed, self.tile = run.get("seed"), options.tile or model.tile
+        chosen = options.runtime
+        self.runtime = chosen if isinstance(chosen, str) else chosen.get((self.name, self.seed), TORCH)
+        checked(self.runtime, usable(model))
         comparable = model.classes.names == target.names and model.logits
         self.calibrates = options.calibration and comparable
         self.identity = {
@@ -145,6 +151,33 @@ class ModelEvaluator(Evaluator):
                 self._first = self._first or FastModel(self.model, self.options.precision)
                 self._own.fast = self._first.twin()
         return self._own.fast
+
+    def settle(self, dataset: SegmentationDataset, stored: Mapping[str, Any] | None) -> None:
+        """Decide on the runtime by means of some images; the identity holds it where it is not torch.
+
+        Args:
+            stored: the identity of this run in the store, if it was started before: "auto" keeps to its runtime.
+
+        Raises:
+            ValueError: see `FastModel.settle`.
+        """
+        runtime, before = self.runtime, torch.get_num_threads()
+        if runtime == AUTO and stored:
+            runtime = stored.get("runtime", TORCH).partition(" ")[0]
+        if runtime == TORCH:
+            return
+        torch.set_num_threads(1)  # as for each image
+        try:
+            self._first = FastModel(self.model, self.options.precision, runtime)
+            self._first.expected = -(-len(dataset) // before)
+            images = [dataset[i].image for i in {k * (len(dataset) - 1) // (COMPARED - 1) for k in range(COMPARED)}]
+            boxes = [self._boxes((image.shape[1], image.shape[2]))[0] for image in images]
+            self._first.settle([image[:, top : top + h, left : left + w]
+                                for image, (top, left, h, w) in zip(images, boxes, strict=True)])  # fmt: skip
+        finally:
+            torch.set_num_threads(before)
+        if self._first.used != TORCH:
+            self.identity["runtime"] = self._first.used
 
     def _boxes(self, size: tuple[int, int]) -> list[Box]:
         """The tiles of an image of `size` (H, W); the whole image as one where there are none."""

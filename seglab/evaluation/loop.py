@@ -34,6 +34,7 @@ from seglab.data.translation import relevant, translate
 from seglab.evaluation.evaluators import Evaluator, ImageCounts, LabelMapEvaluator, ModelEvaluator, Options, Predictions
 from seglab.evaluation.results import Results
 from seglab.evaluation.store import Store
+from seglab.inference.runtimes.choice import AUTO, TORCH
 from seglab.inference.tiles import tiles
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
@@ -60,6 +61,7 @@ def evaluate(
     overlap: int | None = None,
     mapping: Mapping[str, str | None] | None = None,
     device: str | torch.device | None = None,
+    runtime: str | Mapping[tuple[str, int | None], str] = TORCH,
     progress: bool = True,
 ) -> Results:
     """Run models on a data set and count, for each image, the pixels of each pair of target and predicted class.
@@ -79,6 +81,8 @@ def evaluate(
         tile, overlap: as for `predict`; they do not affect label maps.
         mapping: for models with other classes: class → class of the data, see `translate` and `Results.mapping`.
         device: for models given by name; by default a GPU where there is one.
+        runtime: see `predict`; a mapping gives that of each model by its name in tables and its training seed. "auto"
+            goes on with the runtime of the images in the store; several processes use torch for it.
 
     Returns:
         All results that the store holds on this data set. The first of several processes waits for the others.
@@ -92,7 +96,8 @@ def evaluate(
     rank = int(os.environ["RANK"]) if world > 1 else 0
     if world > 1 and store is None:
         raise ValueError("several processes need a store, beside which each writes its own file; give store=PATH")
-    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, mapping)
+    runtime = TORCH if runtime == AUTO and world > 1 else runtime  # each process could find another one
+    options = Options(size, precision, boundary, calibration, tile and (tile[0], tile[1]), overlap, mapping, runtime)
     evaluators = _evaluators(models, dataset, options, device)  # checks all models before the first one runs
     identity = _identity(dataset, options, batch, hashes := FileHashes(), progress and rank == 0)
     # Processes split, and interruptions repeat, whole batches: the last bits of some models depend on the batch.
@@ -132,6 +137,8 @@ def _run(
 ) -> None:  # fmt: skip
     """Evaluate one model on the batches that are not in the store yet."""
     key = evaluator.name, evaluator.seed, identity["data"]
+    if isinstance(evaluator, ModelEvaluator):
+        evaluator.settle(dataset, store.identity(*key))
     mapped = {"mapping": evaluator.mapping} if evaluator.mapping else {}
     run = store.run(*key, {**identity, **evaluator.identity, **mapped}, evaluator.facts)
     done = store.done(*key)

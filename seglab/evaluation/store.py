@@ -68,6 +68,12 @@ class Store(AbstractContextManager["Store"]):
                 connection.execute("REPLACE INTO sums VALUES (?, ?, ?)", (number, RUN, text_hash(*row)))
             return int(connection.execute(find, key).fetchone()[0])
 
+    def identity(self, name: str, seed: int | None, data: str) -> dict[str, Any] | None:
+        """The identity of a run that any process has started; None where there is none."""
+        find = f"SELECT identity FROM runs WHERE {_KEY}"
+        texts = [text for path in shards(self.path) for (text,) in query(path, find, (name, seed, data))]
+        return json.loads(texts[0]) if texts else None
+
     def done(self, name: str, seed: int | None, data: str) -> set[int]:
         """Indices of the images of a run that any process has finished."""
         find = f"SELECT image FROM images JOIN runs USING (run) WHERE {_KEY}"

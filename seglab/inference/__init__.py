@@ -1,6 +1,7 @@
 """From an image to scores and a mask.
 
-fast        `FastModel`: folded BatchNorm, channels last, bfloat16
+fast        `FastModel`: folded BatchNorm, channels last, bfloat16; or another runtime
+runtimes/   ONNX Runtime and OpenVINO, and the choice of the fastest
 tiles       overlapping tiles of large images
 prediction  `predict`, `Prediction`
 large       mask, table and overlay of a photograph of any size

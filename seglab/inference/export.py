@@ -45,9 +45,12 @@ def onnx_graph(model: nn.Module, path: Path, size: tuple[int, int] | None = None
                 external_data=False, verbose=False,
             )  # fmt: skip
     except Exception as error:  # torch's own exceptions have no common class
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        first: BaseException = error  # later ones are about the steps of the exporter
+        while first.__cause__ is not None:
+            first = first.__cause__
+        reason = (str(first).strip().splitlines() or [type(first).__name__])[0][:300]
         label = getattr(getattr(model, "model", model), "label", type(model).__name__)
-        raise ValueError(f"{label} cannot be exported as an ONNX graph: {reason[0][:300]}") from error
+        raise ValueError(f"{label} cannot be exported as an ONNX graph: {reason}") from error
     assert program is not None
     with replacing(path) as unfinished:
         program.save(str(unfinished), external_data=False)

@@ -1,11 +1,12 @@
 """The fast path from images to scores: the same model, computed faster.
 
 BatchNorm is folded into the convolution before it, and feature maps lie in memory with channels last.
-`precision="bfloat16"` computes most of the network with eight significant bits.
+`precision="bfloat16"` computes most of the network with eight significant bits. On a CPU the forward pass may run on
+another runtime than torch, see `runtimes.choice`.
 """
 
-from collections.abc import Sequence
-from copy import deepcopy
+from collections.abc import Iterable, Sequence
+from copy import copy, deepcopy
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,8 @@ from torchvision.transforms.v2 import functional as F
 
 from seglab._utils.environment import device_of
 from seglab._utils.errors import unknown
+from seglab.inference.runtimes import choice
+from seglab.inference.runtimes.session import Session
 from seglab.models.adapters import SegModel
 
 PRECISIONS = ("float32", "bfloat16")
@@ -52,16 +55,25 @@ class FastModel:
 
     With `precision="bfloat16"` it runs under autocast; its scores are float32 nevertheless.
 
+    Attributes:
+        runtime: of `choice.RUNTIMES`.
+        session: the model on another runtime; None as long as torch computes.
+        expected: about how many images will follow, which decides whether "auto" compares runtimes.
+
     Raises:
-        ValueError: the precision is unknown; the model cannot be copied.
+        ValueError: the precision or the runtime is unknown; the runtime is not installed, or needs a model with
+            float32 weights on a CPU; the model cannot be copied.
     """
 
-    def __init__(self, model: SegModel, precision: str = "float32") -> None:
+    def __init__(self, model: SegModel, precision: str = "float32", runtime: str = choice.TORCH) -> None:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         self.precision, self.short, self.colors = precision, model.short, (model.mean, model.std)
         self.model = fused(model).to(memory_format=torch.channels_last)
         self.device, self.dtype = device_of(model), _dtype_of(model)
+        self.runtime = choice.checked(runtime, choice.usable(model))
+        self.session: Session | None = None
+        self.expected, self._settled = 1, 0  # images, and those for which the runtime was decided
 
     @property
     def batch(self) -> int:
@@ -70,7 +82,35 @@ class FastModel:
 
     def twin(self) -> "FastModel":
         """A copy with the same weights, for another thread: a module may keep something while it computes."""
-        return deepcopy(self, {id(weight): weight for weight in self.model.parameters()})
+        other = copy(self)
+        if self.session is None:
+            other.model = deepcopy(self.model, {id(weight): weight for weight in self.model.parameters()})
+        else:
+            other.session = self.session.twin()
+        return other
+
+    @property
+    def used(self) -> str:
+        """The runtime that computes, with its version: "openvino 2026.4.1"; torch without one, as in old stores."""
+        return choice.TORCH if self.session is None else choice.titled(self.session.name)
+
+    @torch.inference_mode()
+    def settle(self, images: Iterable[Tensor]) -> None:
+        """Decide on the runtime by means of real images, uint8 (3,H,W); the first call of a model does it otherwise.
+
+        While torch computes, "auto" is decided again once more images are expected.
+
+        Raises:
+            ValueError: the model cannot be computed by the runtime that was asked for, or its masks differ.
+        """
+        if self.runtime == choice.TORCH or self.session is not None or self._settled >= self.expected:
+            return
+        self._settled = self.expected
+        batches = [self._batch(image[None]) for image in images]
+        if self.runtime == choice.AUTO:
+            self.session = choice.fastest(self.model, self.precision, batches, self._torch, self.expected)
+        else:
+            self.session = choice.session(self.runtime, self.model, self.precision, batches, self._torch)
 
     def size_of(self, images: Tensor) -> tuple[int, int]:
         """The network's input size (h, w) for images (…,H,W)."""
@@ -82,15 +122,23 @@ class FastModel:
 
         Images are resized (bilinear, antialiased) as uint8 before they are normalised.
         """
+        self.settle(images[:1])
+        batch = self._batch(images)
+        return self._torch(batch, self.precision) if self.session is None else self.session(batch)
+
+    def _torch(self, batch: Tensor, precision: str) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return self.model(batch).float()
+
+    def _batch(self, images: Tensor) -> Tensor:
+        """uint8 (B,3,H,W) → the network's input: (B,3,h,w), normalised."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"expected uint8 images (B,3,H,W), found {images.dtype} {tuple(images.shape)}")
         images = images.to(self.device).contiguous(memory_format=torch.channels_last)
         size = self.size_of(images)
         if size != tuple(images.shape[-2:]):
             images = F.resize(images, list(size), antialias=True)
-        batch = _normalized(images, *self.colors).to(self.dtype)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return self.model(batch).float()
+        return _normalized(images, *self.colors).to(self.dtype)
 
 
 def _dtype_of(module: nn.Module) -> torch.dtype:

@@ -24,7 +24,8 @@ from seglab.data.formats.writing import WRITERS, LabelMap, annotation_file
 from seglab.data.images import open_image, to_image
 from seglab.data.labels import read_mask, write_mask
 from seglab.inference.large import Advance, mask_and_table, painted
-from seglab.inference.prediction import predictions
+from seglab.inference.prediction import fast_model
+from seglab.inference.runtimes.choice import TORCH
 from seglab.inference.tiles import tiles
 from seglab.masks.painting import overlay
 from seglab.models.adapters import SegModel
@@ -43,6 +44,7 @@ def segment(
     alpha: float = 0.6,
     format: str = "masks",
     progress: bool = True,
+    runtime: str = TORCH,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Write NAME_mask.png and NAME_overlay.png for each photograph, and table.csv; finished ones are kept.
 
@@ -51,7 +53,7 @@ def segment(
     Args:
         paths: of the photographs, see `data.images.image_paths`.
         out: the folder to write to; it must not hold the photographs.
-        tile, precision: see `predict`.
+        tile, precision, runtime: see `predict`.
         alpha: weight of the class colour in overlays, 0 to 1.
         format: "masks" for no more than that; "coco" adds annotations/instances_predicted.json (see `write_coco`),
             "panoptic" adds annotations/panoptic_predicted.json and its PNG files (see `write_panoptic`).
@@ -65,11 +67,12 @@ def segment(
     """
     if out.resolve() in {folder.resolve() for folder in {path.parent for path in paths}}:
         raise ValueError(f"{out} holds the pictures, and masks would be mixed with them; choose another folder")
-    _check_options(model, tile, precision, alpha, format)
+    _check_options(model, tile, alpha, format)
+    fast_model(model, precision, runtime).expected = len(paths)
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seglab": __version__, "model": model.label, "weights": sha256_state(model.state_dict()),
                 "short": model.short, "tile": tile and list(tile), "precision": precision, "alpha": alpha,
-                **model.normalisation}  # fmt: skip
+                **model.normalisation, **({} if runtime == TORCH else {"runtime": runtime})}  # fmt: skip
     tables, problems = {}, []
     with tqdm(total=len(paths), disable=not progress, delay=2, bar_format=_BAR) as bar:
         for done, path in enumerate(paths, start=1):
@@ -90,14 +93,13 @@ def segment(
     return table, problems
 
 
-def _check_options(model: SegModel, tile: tuple[int, int] | None, precision: str, alpha: float, format: str) -> None:
+def _check_options(model: SegModel, tile: tuple[int, int] | None, alpha: float, format: str) -> None:
     """Raise the error of an invalid option once, instead of once for each photograph."""
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     blank = torch.zeros(3, 1, 1, dtype=torch.uint8)
     overlay(blank, blank[0], model.classes, alpha)
     tiles((1, 1), tile)
-    next(predictions(model, [], precision=precision), None)
 
 
 def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any], advance: Advance) -> pd.DataFrame:
@@ -109,6 +111,7 @@ def _segment_one(model: SegModel, path: Path, out: Path, settings: dict[str, Any
     image = to_image(path)
     advance(0.1)
     mask, table = mask_and_table(model, image, tile=settings["tile"], precision=settings["precision"],
+                                 runtime=settings.get("runtime", TORCH),
                                  advance=lambda part: advance(0.6 * part))  # fmt: skip
     picture = painted(image, mask, model, settings["alpha"], lambda part: advance(0.1 * part))
     with replacing(overlay_file) as file:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from seglab.inference.prediction import as_probs, class_table, fast_model, predict
+from seglab.inference.runtimes.choice import TORCH
 from seglab.inference.tiles import score_strips, strips, tiles
 from seglab.masks.painting import overlay
 from seglab.models.adapters import SegModel
@@ -21,9 +22,15 @@ _FEW = 16  # rows whose probabilities are computed at once
 
 
 def mask_and_table(
-    model: SegModel, image: Tensor, *, tile: tuple[int, int] | None = None, precision: str = "float32", advance: Advance
+    model: SegModel,
+    image: Tensor,
+    *,
+    tile: tuple[int, int] | None = None,
+    precision: str = "float32",
+    runtime: str = TORCH,
+    advance: Advance,
 ) -> tuple[Tensor, pd.DataFrame]:
-    """`Prediction.mask` and `Prediction.table` of an image uint8 (3,H,W); for tile and precision see `predict`.
+    """`Prediction.mask` and `Prediction.table` of an image uint8 (3,H,W); for the options see `predict`.
 
     Raises:
         ValueError: as `predict`.
@@ -32,10 +39,10 @@ def mask_and_table(
     boxes = tiles(size, tile)
     parts: Iterable[tuple[slice, Tensor]]
     if len(boxes) == 1:
-        whole = predict(model, image, precision=precision, tile=tile)
+        whole = predict(model, image, precision=precision, tile=tile, runtime=runtime)
         mask, parts = whole.mask, ((slice(*rows), whole.scores(rows=rows)) for rows in strips(size, 4 * count))
     else:
-        fast = fast_model(model, precision)
+        fast = fast_model(model, precision, runtime)
         mask, parts = torch.empty(size, dtype=torch.uint8), score_strips(fast, image, boxes, count, fast.batch)
     pixels, sums = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.float64)
     for rows, scores in parts:

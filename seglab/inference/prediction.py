@@ -8,7 +8,7 @@ own size and for the requested classes and rows only: all scores of a photograph
 classes would take seven gigabytes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
@@ -26,6 +26,7 @@ from seglab._utils.environment import device_of
 from seglab.data.classes import ClassSet
 from seglab.data.images import Picture, to_image
 from seglab.inference.fast import FastModel
+from seglab.inference.runtimes.choice import TORCH
 from seglab.inference.tiles import Tile, blended, strips, tiles
 from seglab.masks.argmax import to_mask
 from seglab.models.adapters import SegModel
@@ -135,6 +136,7 @@ def predict(
     tile: tuple[int, int] | None = None,
     overlap: int | None = None,
     device: str | torch.device | None = None,
+    runtime: str = TORCH,
 ) -> Prediction:
     """The prediction of a model for one image, which is resized to the model's size (`SegModel.short`).
 
@@ -147,10 +149,12 @@ def predict(
         overlap: smallest overlap of neighbouring tiles in pixels, where scores are averaged with more weight towards
             the middle of a tile; by default 64, at most a quarter of a tile's shorter side.
         device: of a model given by name; by default a GPU where there is one.
+        runtime: "torch", "onnxruntime" or "openvino" (pip install 'seglab[fast]'; on a CPU), or "auto" for the fastest
+            that agrees with torch, see `runtimes.choice`. The first image takes longer on another runtime than torch.
 
     Raises:
         ValueError: an image that cannot be read or is too long; tiles that do not fit together; NaN or infinite
-            scores; a module that is not wrapped; a name that `load_model` refuses.
+            scores; a module that is not wrapped; a name that `load_model` refuses; a runtime that cannot be used.
 
     Weights and settings of the model may change between calls; hooks are not noticed. A wrapped module that keeps
     something while it computes must be used from one thread only.
@@ -160,7 +164,7 @@ def predict(
         raise ValueError(f"{own} is a module of your own: predict(seglab.models.adapters.wrap(it, classes), image)")
     if not isinstance(model, SegModel):
         model = load_model(model, device=device)
-    return next(predictions(model, [image], precision=precision, tile=tile, overlap=overlap))
+    return next(predictions(model, [image], precision=precision, tile=tile, overlap=overlap, runtime=runtime))
 
 
 def predictions(
@@ -171,6 +175,7 @@ def predictions(
     batch: int | None = None,
     tile: tuple[int, int] | None = None,
     overlap: int | None = None,
+    runtime: str = TORCH,
 ) -> Iterator[Prediction]:
     """The predictions for many images, one after the other: memory does not grow with their number.
 
@@ -178,11 +183,13 @@ def predictions(
 
     Args:
         batch: images or tiles of one size in one forward pass; by default 8, and 1 on a CPU, whose caches are small.
-        precision, tile, overlap: see `predict`.
+        precision, tile, overlap, runtime: see `predict`. "auto" compares runtimes where many `images` follow; that
+            needs their number, as a list has it.
     """
     if isinstance(images, str | Path | bytes | Image.Image) or getattr(images, "ndim", 4) < 4:
         raise ValueError("expected several images, as [image] or a batch (B,3,H,W); use predict for a single image")
-    fast, remaining, tile = fast_model(model, precision), iter(images), tile or model.tile
+    fast, remaining, tile = fast_model(model, precision, runtime), iter(images), tile or model.tile
+    fast.expected = max(fast.expected, len(images) if isinstance(images, Sized) else 1)
     batch = fast.batch if batch is None else batch
     if batch < 1:
         raise ValueError(f"batch={batch}; expected at least 1 image")
@@ -221,14 +228,14 @@ def _predict(
         yield Prediction(image, model.classes, scored, model.label, logits, seconds)
 
 
-def fast_model(model: SegModel, precision: str) -> FastModel:
+def fast_model(model: SegModel, precision: str, runtime: str = TORCH) -> FastModel:
     """The model on the fast path; made again after its weights or settings have changed."""
     state = [*model.parameters(), *model.buffers()]
     # A change through `.data` or NumPy leaves the version of a tensor as it was, but changes its sum.
     marks = [(t.data_ptr(), 0 if t.is_inference() else t._version, float(t.detach().sum())) for t in state]
-    current = precision, model.short, model.mean, model.std, device_of(model), repr(model), marks
+    current = precision, runtime, model.short, model.mean, model.std, device_of(model), repr(model), marks
     known, fast = _FAST_MODELS.get(model, (None, None))
     if fast is None or known != current:
-        fast = FastModel(model, precision)
+        fast = FastModel(model, precision, runtime)
         _FAST_MODELS[model] = current, fast
     return fast

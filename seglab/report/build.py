@@ -17,7 +17,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION, Predictions
 from seglab.evaluation.loop import evaluate
 from seglab.evaluation.reading import read
 from seglab.evaluation.results import Results
+from seglab.inference.runtimes.choice import TORCH
 from seglab.report.plan import Plan
 
 TEMPLATE = "15_report.ipynb"
@@ -115,8 +116,10 @@ def _is_report(folder: Path) -> bool:
     return path.is_file() and {"models", "data"} <= _json(path).keys()
 
 
-def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, Results]:
-    """Evaluate a plan: data set → results."""
+def measure(
+    plan: Plan, store: Path | None, progress: bool = True, runs: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Results]:
+    """Evaluate a plan: data set → results. Models compute on the runtimes of `runs`, where a manifest gives them."""
     measured: dict[str, Results] = {}
     datasets = [data.load() for data in plan.data]
     if repeated := [name for name, n in Counter((d.name, d.split) for d in datasets).items() if n > 1]:
@@ -127,10 +130,12 @@ def measure(plan: Plan, store: Path | None, progress: bool = True) -> dict[str, 
         for sample_id in (sample_id for dataset in datasets for sample_id in dataset.ids):
             Predictions(folder, "").path(sample_id)
     for dataset in datasets:
+        runtimes = {(run["model"], run["seed"]): run.get("runtime", TORCH).partition(" ")[0]
+                    for run in runs if run["data"] == dataset.title}  # fmt: skip
         results = evaluate(
             plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
             boundary=plan.boundary, calibration=plan.calibration, tile=plan.tile, overlap=plan.overlap,
-            mapping=plan.mapping, progress=progress,
+            mapping=plan.mapping, progress=progress, runtime=runtimes or plan.runtime,
         )  # fmt: skip
         measured[results.data] = results
     return measured

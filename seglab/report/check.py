@@ -16,13 +16,16 @@ from seglab.report.plan import plan_from
 
 
 def check(out: str | Path, progress: bool = True) -> list[str]:
-    """Evaluate a report's plan again; returns a line for each difference. ValueError if no report is finished there."""
+    """Evaluate a report's plan again; returns a line for each difference. ValueError if no report is finished there.
+
+    Models compute on the runtimes that the manifest states; ValueError if one of them is not installed.
+    """
     out = Path(out)
     manifest = manifest_of(out)
     plan = plan_from(manifest["plan"], "the manifest")
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        measured = measure(plan, folder / "counts.sqlite", progress)
+        measured = measure(plan, folder / "counts.sqlite", progress, manifest.get("runs") or ())
         for data, name in file_names(measured).items():
             write_tables(measured[data], folder / "tables" / name)
         return [

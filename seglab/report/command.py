@@ -44,6 +44,7 @@ def report(
     mapping: Map = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
+    runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
     force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
     check: Annotated[Path | None, Option(metavar="DIR", help="Evaluate this report again and compare.")] = None,
@@ -85,6 +86,8 @@ def report(
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
+        if runtime or not plan:
+            chosen = replace(chosen, runtime=runtime or "auto")
         echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")
 
 

@@ -138,7 +138,7 @@ def predictions_of(plan: Plan, data: DataSelection, image_id: str) -> tuple[Samp
             classes = class_set(model.classes)
             predictions[name] = read_mask(model.path(sample.id), classes), classes
         else:
-            p = predict(model, sample.image, precision=plan.precision)
+            p = predict(model, sample.image, precision=plan.precision, runtime=plan.runtime)
             predictions[name] = p.mask, p.classes
     return sample, predictions
 

@@ -14,6 +14,7 @@ from seglab.data.translation import checked_mapping
 from seglab.evaluation.command import name_and_value
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.loop import Evaluable
+from seglab.inference.runtimes.choice import TORCH
 from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
 from seglab.models.sources.opening import is_source, located
@@ -29,7 +30,7 @@ _GIVEN = ("classes", "size", "mean", "std")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a report compares, and how; the last eight fields but `title` are arguments of `evaluate`."""
+    """What a report compares, and how; the last nine fields but `title` are arguments of `evaluate`."""
 
     # Name in the tables → what `load_model` takes, once for each training seed: a name, or with `_GIVEN` as a mapping.
     models: Mapping[str, tuple[str | Mapping[str, Any], ...]]
@@ -45,6 +46,7 @@ class Plan:
     calibration: bool = True
     tile: tuple[int, int] | None = None
     overlap: int | None = None
+    runtime: str = TORCH
 
     def evaluables(self, dataset: SegmentationDataset) -> list[tuple[str, Evaluable]]:
         """Everything that is evaluated on a data set, with its name in the tables."""

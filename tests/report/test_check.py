@@ -1,5 +1,6 @@
 """Checking reports."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -9,7 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from seglab.__main__ import app
-from seglab.report import check
+from seglab.data.loading import DataSelection
+from seglab.inference.runtimes import choice
+from seglab.report import build, check
+from seglab.report.plan import Plan, plan_from
 
 
 @pytest.mark.slow
@@ -52,3 +56,21 @@ def test_a_damaged_manifest(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
         check.check(tmp_path)
+
+
+def test_check_computes_on_the_runtimes_of_the_report_or_names_what_is_missing(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="runtimes come with `pip install '.[fast]'`")
+    pytest.importorskip("onnxscript", reason="runtimes come with `pip install '.[fast]'`")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    plan = Plan({"fcn": ("fcn_mini:toytown",)}, (DataSelection("toytown", images=2),), runtime="onnxruntime")
+    (measured,) = build.measure(plan, tmp_path / "counts.sqlite", progress=False).values()
+    (identity,) = measured.identities.values()
+    runs = [{"data": "toytown test", "model": "fcn", "seed": int(measured.measurements.runs()[0][2]), **identity}]
+    assert runs[0]["runtime"] == choice.titled("onnxruntime")
+    values = json.loads(json.dumps(dataclasses.asdict(plan))) | {"runtime": "auto"}
+    (again,) = build.measure(plan_from(values), None, progress=False, runs=runs).values()
+    assert next(iter(again.identities.values()))["runtime"] == runs[0]["runtime"]
+    (tmp_path / "manifest.json").write_text(json.dumps({"plan": values, "tables": {}, "runs": runs}))
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"runtime 'onnxruntime' needs the packages .* pip install"):
+        check.check(tmp_path, progress=False)

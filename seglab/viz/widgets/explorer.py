@@ -16,6 +16,7 @@ from seglab.data.loading import local_datasets
 from seglab.data.toytown import scene as toytown
 from seglab.inference.fast import PRECISIONS
 from seglab.inference.prediction import Prediction, predict
+from seglab.inference.runtimes.choice import RUNTIMES
 from seglab.models.adapters import SegModel
 from seglab.models.registry import MODELS
 from seglab.models.weights.cards import is_available
@@ -112,7 +113,7 @@ class Explorer(widgets.VBox):
             widgets.VBox([self.links, self.copy, self.code]),
         ], titles=["masks", "scores and uncertainty", "save"]).add_class("seglab-tabs")  # fmt: skip
         buttons = _row(self.run, self.worker.stop, self.worker.progress)
-        settings = _row(self.models, widgets.VBox([self.precision, self.short, buttons]))
+        settings = _row(self.models, widgets.VBox([self.precision, self.runtime, self.short, buttons]))
         super().__init__([_row(self.data, self.index), settings, self.note, self.problem, tabs])
         self.start()
 
@@ -126,13 +127,14 @@ class Explorer(widgets.VBox):
         self.models = widgets.SelectMultiple(options=models, value=selected, description="models", layout=wide, **label,
                                              rows=min(7, len(models)))  # fmt: skip
         self.precision = widgets.Dropdown(options=PRECISIONS, description="precision", **label)
+        self.runtime = widgets.Dropdown(options=RUNTIMES, description="runtime", **label)
         self.short = widgets.Dropdown(options=sizes, description="size", **label)
         self.view = widgets.Dropdown(options=VIEWS, value="probability", description="view", **label)
         self.class_name = widgets.Dropdown(options=first.classes.names, description="class", layout=wide, **label)
         self.run = widgets.Button(description="run", tooltip="predict again", layout=widgets.Layout(width="6em"))
         self.run.on_click(lambda _: self.start())
         self.data.observe(self._select_data, "value")
-        for control in (self.index, self.models, self.precision, self.short):
+        for control in (self.index, self.models, self.precision, self.runtime, self.short):
             control.observe(lambda _: self.start(), "value")
         for control in (self.view, self.class_name):
             control.observe(self._draw, "value")
@@ -142,8 +144,8 @@ class Explorer(widgets.VBox):
         """The state of the controls."""
         photo = self._photo if self.data.value == PHOTOGRAPH else None
         data, index = (photo.id, None) if photo else (self.data.value, self.index.value)
-        return Selection(self.models.value, data, index, self.precision.value, self.short.value, self.view.value,
-                         self.class_name.value or "")  # fmt: skip
+        return Selection(self.models.value, data, index, self.precision.value, self.runtime.value, self.short.value,
+                         self.view.value, self.class_name.value or "")  # fmt: skip
 
     def _select_data(self, _: Any) -> None:
         self.index.disabled = photo = self.data.value == PHOTOGRAPH
@@ -197,7 +199,7 @@ class Explorer(widgets.VBox):
             short = self._trained_short.setdefault(name, model.short)
             chosen = short if isinstance(short, tuple) else selection.short or short  # a network for one size only
             yield partial(setattr, model, "short", chosen)  # not once it is cancelled
-            finished[name] = predict(model, sample.image, precision=selection.precision)
+            finished[name] = predict(model, sample.image, precision=selection.precision, runtime=selection.runtime)
         yield partial(self._show, selection, sample, finished)
 
     def _stop(self, selection: Selection, finished: Mapping[str, Prediction]) -> None:

@@ -18,6 +18,7 @@ from seglab.data.images import Picture, to_image
 from seglab.data.labels import write_mask
 from seglab.inference.fast import PRECISIONS
 from seglab.inference.prediction import Prediction
+from seglab.inference.runtimes.choice import RUNTIMES
 from seglab.masks.painting import colorize, overlay
 from seglab.metrics.measures import iou_of_image
 from seglab.viz import pictures, style
@@ -38,7 +39,7 @@ class Selection:
         models: names of models in the menu.
         data: name of a data set in the menu, as "toytown:night test"; or the file name of a photograph.
         index: of the image in the data set; None for a photograph.
-        precision, short, view: of `PRECISIONS`, `SIZES` and `VIEWS`.
+        precision, runtime, short, view: of `PRECISIONS`, `RUNTIMES`, `SIZES` and `VIEWS`.
         class_name: the class of a view in `CLASS_VIEWS`.
     """
 
@@ -46,6 +47,7 @@ class Selection:
     data: str
     index: int | None = None
     precision: str = PRECISIONS[0]
+    runtime: str = RUNTIMES[0]
     short: int = 0
     view: str = "overlay"
     class_name: str = ""
@@ -129,7 +131,8 @@ def code(selection: Selection, data: str | None, models: Mapping[str, str | None
             was given, whose place in the code is marked by `...`.
     """
     s, photo = selection, selection.index is None
-    precision = "" if s.precision == PRECISIONS[0] else f", precision={s.precision!r}"
+    options = "" if s.precision == PRECISIONS[0] else f", precision={s.precision!r}"
+    options += "" if s.runtime == RUNTIMES[0] else f", runtime={s.runtime!r}"
     class_name = f", {s.class_name!r}" if s.view in CLASS_VIEWS else ""
     return "\n".join([
         f"from seglab import {'' if photo else 'load_dataset, '}load_model, predict",
@@ -142,7 +145,7 @@ def code(selection: Selection, data: str | None, models: Mapping[str, str | None
           for name in s.models),
         "}",
         *(["for model in models.values():", f"    model.short = {s.short}"] if s.short else []),
-        f"predictions = {{name: predict(model, image{precision}) for name, model in models.items()}}",
+        f"predictions = {{name: predict(model, image{options}) for name, model in models.items()}}",
         f"views.figure(predictions, {s.view!r}{class_name})",
     ])  # fmt: skip
 
