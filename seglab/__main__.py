@@ -196,6 +196,8 @@ def predict(
     with plain_errors():
         paths = image_paths(photos)
         name = model or photograph_model()
+        if classes and not is_source(name):
+            raise ValueError(f"{name} states its own classes; leave out --classes")
         net = load_model(name, classes=classes, size=input_size, mean=mean, std=std, device=device)
         if data is not None:
             net.classes = classes_of(data, net.classes.names)

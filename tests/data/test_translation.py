@@ -2,8 +2,9 @@
 
 import pytest
 
-from seglab.data.classes import CLASS_SETS
-from seglab.data.translation import translate
+from seglab.data.classes import CLASS_SETS, ClassSet
+from seglab.data.palette import voc_colors
+from seglab.data.translation import read_mapping, translate
 
 
 def test_cityscapes_into_street():
@@ -47,3 +48,50 @@ def test_your_own_pairs():
         translate(membrane, pets, {"cel": "pet"})
     with pytest.raises(ValueError, match="unknown pets class 'dog'"):
         translate(membrane, pets, {"cell": "dog"})
+
+
+def test_known_sets_without_a_list_correspond_by_equal_names_as_before():
+    """Committed counts were mapped before there were synonyms."""
+    for a, b in [("voc", "photographs"), ("photographs", "voc"), ("photographs", "ade20k"), ("voc", "pets")]:
+        into = translate(CLASS_SETS[a], CLASS_SETS[b])
+        equal = [b_names.index(n) if n in (b_names := CLASS_SETS[b].names) else None for n in CLASS_SETS[a].names]
+        assert list(into.indices) == equal
+
+
+def test_other_vocabularies_correspond_by_synonyms():
+    own = ClassSet("own", ("Sidewalk", "road, route", "traffic_sign", "cyclist", "person", "lamp"), voc_colors(6))
+    named = dict(translate(own, CLASS_SETS["street"]).table().itertuples(index=False))
+    assert named == {"Sidewalk": "pavement", "road, route": "road", "traffic_sign": "sign", "cyclist": "bicyclist",
+                     "person": "pedestrian", "lamp": "–"}  # fmt: skip
+    both = ClassSet("both", ("person", "pedestrian", "sidewalk", "Road"), voc_colors(4))
+    assert translate(CLASS_SETS["street"], both).table()["both"].tolist() == [
+        "–", "–", "–", "Road", "sidewalk", "–", "–", "–", "–", "pedestrian", "–",
+    ]  # fmt: skip
+
+
+def test_pairs_of_your_own_count_more_than_lists_and_synonyms():
+    own = ClassSet("own", ("sidewalk", "person", "lamp"), voc_colors(3))
+    into = translate(own, CLASS_SETS["street"], {"sidewalk": None, "lamp": "pole"})
+    assert into.table()["street"].tolist() == ["–", "pedestrian", "pole"]
+    city = translate(CLASS_SETS["cityscapes"], CLASS_SETS["street"], {"train": "car"})
+    assert dict(city.table().itertuples(index=False))["train"] == "car"
+    assert dict(city.table().itertuples(index=False))["sidewalk"] == "pavement"
+
+
+def test_a_mapping_is_read_from_yaml_and_csv(tmp_path):
+    expected = {"sidewalk": "pavement", "lamp": None, "*": "building"}
+    for name, text in (("m.yaml", "sidewalk: pavement\nlamp:\n'*': building\n"),
+                       ("m.csv", "sidewalk,pavement\n\nlamp,\n*, building\n")):  # fmt: skip
+        (tmp_path / name).write_text(text)
+        assert read_mapping(tmp_path / name) == expected
+    for name, text, problem in (
+        ("a.csv", "sidewalk,pavement,x\n", "has 3 columns; expected two names"),
+        ("b.yaml", "- sidewalk\n", "expected pairs of class names"),
+        ("c.yaml", "no: 1\n", "expected pairs of class names"),
+        ("d.yaml", "", "expected pairs of class names"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ValueError, match=problem):
+            read_mapping(tmp_path / name)
+    with pytest.raises(ValueError, match="there is no mapping"):
+        read_mapping(tmp_path / "none.csv")

@@ -4,6 +4,8 @@ The configuration states how many classes there are, neither their names nor a s
 the encoder's pretrained weights, where the configuration names these.
 """
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,9 @@ def _network(folder: Path, source: str, config: dict[str, Any]) -> Any:
         )
     build: Any = kind
     try:
-        return build.from_pretrained(str(folder), encoder_weights=None, activation=None, local_files_only=True)
+        with redirect_stdout(io.StringIO()):  # it prints where it loads from
+            return build.from_pretrained(str(folder), encoder_weights=None, activation=None, local_files_only=True,
+                                     strict=True)  # fmt: skip
     except Exception as error:  # an unknown encoder, tensors of other shapes, a damaged file
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{source}: segmentation_models_pytorch cannot load it: {reason}") from error

@@ -56,7 +56,7 @@ def test_counts_of_trained_weights_equal_those_of_smps_predict(tmp_path):
 
 def test_one_logit_is_enough_for_two_classes(tmp_path):
     torch.manual_seed(0)
-    net = smp.FPN("resnet18", encoder_weights=None, classes=1)
+    net = smp.FPN("resnet18", encoder_weights=None, classes=1).eval()
     net.save_pretrained(tmp_path / "one")
     model = load_model(f"smp:{tmp_path / 'one'}", **STATED | {"classes": "background,cell"})
     batch = model.preprocess(images(1, 3, 64, 64))
