@@ -7,6 +7,7 @@ none of these, so that they have to be given.
 import io
 import json
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,12 @@ class Exported(nn.Module):
             raise ValueError(f"{self.path} is an exported file and cannot be trained; train the model that it is of")
         return self  # without its children: a program of torch.export refuses `eval()`, too
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Exported":
+        """A copy that shares the network, which several threads may use."""
+        twin = copy(self)
+        twin._buffers = dict(self._buffers)
+        return twin
+
     def _take(self, text: str | None) -> None:
         """Read the metadata of `seglab export`."""
         self.facts = json.loads(text) if text else {}
@@ -105,7 +112,7 @@ class Exported(nn.Module):
 
 
 class OnnxNet(Exported):
-    """An ONNX file in ONNX Runtime. Copies share the session, which several threads may use."""
+    """An ONNX file in ONNX Runtime."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -133,9 +140,6 @@ class OnnxNet(Exported):
         parts = images.split(self.batch) if self.batch else (images,)
         scores = [self.session.run([self.output.name], {self.input: part.cpu().numpy()})[0] for part in parts]
         return torch.cat([torch.from_numpy(part) for part in scores]).to(images.device)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "OnnxNet":
-        return self
 
 
 def _unsupported(inputs: Sequence[Any], output: Any) -> str:

@@ -92,10 +92,11 @@ def hf_model(name: str, given: Stated) -> SegModel:
     folder = folder_of(source, name)
     config, universal = _config(folder, source)
     found = _input_of(folder)
-    known = given.over(Stated(_classes(config, source), found.size, found.mean, found.std, found.exact))
+    label = label_of("hf", name)
+    known = given.over(Stated(_classes(config, source, label), found.size, found.mean, found.std, found.exact))
     known = known.complete(source)
     assert known.classes is not None
-    net, label = _network(folder, source, config, universal), label_of("hf", name)
+    net = _network(folder, source, config, universal)
     adapter = UniversalModel if universal else HubModel
     spec = ModelSpec(label, label, "own", "transformers", None, _build, adapter, "")
     model = adapter(net, known.classes, spec)
@@ -151,13 +152,13 @@ def _network(folder: Path, source: str, config: Any, universal: bool) -> Any:
     return net
 
 
-def _classes(config: Any, source: str) -> ClassSet | None:
+def _classes(config: Any, source: str, label: str) -> ClassSet | None:
     """The classes of `id2label`; None where they are transformers' LABEL_0, LABEL_1, …"""
     names = [str(text) for _, text in sorted((int(index), text) for index, text in config.id2label.items())]
     if all(text == f"LABEL_{index}" for index, text in enumerate(names)):
         return None
     try:
-        return named_classes(source[:200], names)
+        return named_classes(label, names)
     except ValueError as error:
         raise ValueError(
             f"{source}: the names in id2label cannot be used: {error}; give the names with classes"

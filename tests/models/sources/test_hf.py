@@ -50,6 +50,7 @@ def test_families_have_the_scores_of_transformers_own_pipeline(tmp_path, build, 
     net = build()
     model = load_model(f"hf:{small.write(tmp_path / 'mine', net, processor)}", device="cpu")
     assert (model.label, model.classes.names, model.classes.background) == ("hf:mine", small.NAMES, 0)
+    assert model.classes.name == "hf:mine"  # without the path of this machine
     assert (model.short, model.spec.divisor, model.facts["stride"]) == (short, divisor, stride)
     image = photo(64, 64)
     inputs = processor(images=image.permute(1, 2, 0).numpy(), return_tensors="pt")
