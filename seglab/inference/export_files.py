@@ -130,7 +130,8 @@ def _compare(model: SegModel, path: Path, images: list[Tensor], scores: list[Ten
     file = FastModel(exported_model(str(path), Stated())) if not argmax else None
     net = open_file(path)
     for image, expected in zip(images, scores, strict=True):
-        size = network_size(tuple(image.shape[-2:]), model.short) if argmax else tuple(image.shape[-2:])
+        size = image.shape[-2], image.shape[-1]
+        size = network_size(size, model.short) if argmax else size
         if file:
             mask = to_mask(file(image[None]), size=size)
         else:
@@ -141,12 +142,11 @@ def _compare(model: SegModel, path: Path, images: list[Tensor], scores: list[Ten
 
 def _images() -> list[Tensor]:
     """Photographs that scikit-image and matplotlib bring along, and two scenes of Toytown; of several sizes."""
-    from matplotlib.cbook import get_sample_data
+    from matplotlib import get_data_path
     from skimage import data
 
     photos = [torch.from_numpy(photo()).permute(2, 0, 1) for photo in (data.astronaut, data.chelsea)]
-    with get_sample_data("grace_hopper.jpg") as file:
-        hopper = read_image(file.read())
+    hopper = read_image(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg")
     return [*photos, hopper, *(torch.from_numpy(scene.scene(seed).image) for seed in (0, 1))]
 
 

@@ -121,7 +121,7 @@ def frequency_weighted_iou(confmat: ArrayLike | Tensor) -> Score:
     """Mean IoU weighted by the target pixels of each class (Long et al. 2015), from (K, K) counts: 0–1, or NaN."""
     values, (_, target, _) = iou_per_class(confmat), _columns(parts(confmat))
     convention = "frequency-weighted IoU: over the data set, weighted by target pixels, void ignored"
-    return Score(float(ratio(np.nansum(values * target), target.sum())), convention)
+    return Score(float(ratio(np.nansum(values * target, keepdims=True), target.sum(keepdims=True))[0]), convention)
 
 
 def mean_iou(confmat: ArrayLike | Tensor, absent: Absent = "skip", background: int | None = None) -> Score:
