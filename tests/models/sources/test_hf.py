@@ -229,7 +229,7 @@ def test_a_repository_is_downloaded_once_without_its_code_and_its_pickles(tmp_pa
     with serving() as server:
         listing = {"id": "somebody/tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
         tree = [{"type": "file", "path": name, "size": len(body), "oid": "0" * 40} for name, body in files.items()]
-        for path, content in (("revision/main", listing), (f"tree/{COMMIT}?recursive=True&expand=False", tree)):
+        for path, content in (("revision/main", listing), (f"tree/{COMMIT}?recursive=true&expand=false", tree)):
             body = json.dumps(content).encode()
             server.routes[f"/api/models/somebody/tiny/{path}"] = (
                 lambda handler, _, body=body: send(handler, 200, body, Content_Type="application/json")
