@@ -128,10 +128,10 @@ def stored(path: Path) -> pd.DataFrame:
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=RUN)
 
 
-def add(path: Path, rows: pd.DataFrame) -> None:
-    """Put the rows of a training into a stored table."""
+def add(path: Path, rows: pd.DataFrame, keys: list[str]) -> None:
+    """Put the rows of a training into a stored table, in place of those with the same keys."""
     if path.exists():
-        rows = pd.concat([pd.read_csv(path), rows])
+        rows = pd.concat([pd.read_csv(path), rows]).drop_duplicates(keys, keep="last")
     unfinished = path.with_suffix(".part")
     rows.to_csv(unfinished, index=False, float_format="%.5g", lineterminator="\n")
     unfinished.replace(path)
@@ -176,8 +176,8 @@ def main() -> None:
             searching = run[2] == SEARCH_SEED
             model, row = train(run, STUDY["search"] if searching else RECIPE.repeats)
             if not searching:
-                add(counts, tested(model, run[0], run[2]))
-            add(runs, row)  # last: a training without this row is done again
+                add(counts, tested(model, run[0], run[2]), COUNTED)
+            add(runs, row, RUN)  # last: a training without this row is done again
             note(runs.with_name("architectures.json"), stored(runs))
 
 

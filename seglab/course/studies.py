@@ -99,7 +99,9 @@ def stored_transfer() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def stored_architectures() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The study of architectures, `benchmarks/studies/architectures.py`: six minis that differ in nothing else.
+    """The study of architectures, `benchmarks/studies/architectures.py`: six minis with equal recipes and MACs.
+
+    The learning rates differ, and Mask2Former has its own loss. A study that is not finished has fewer rows.
 
     Returns:
         counts: index model, seed, weather, adapted, target; a column per predicted class. The rows of each model, seed,

@@ -69,6 +69,15 @@ def test_the_study_goes_on_where_it_was_interrupted(tiny, monkeypatch):
     assert not counts.xs(False, level="adapted").equals(counts.xs(True, level="adapted"))
 
 
+def test_a_training_that_is_done_again_replaces_its_rows(tmp_path):
+    path, rows = tmp_path / "runs.csv", pd.DataFrame([("a", 0.0015, 0, 0.3)], columns=[*study.RUN, "val_miou"])
+    study.add(path, rows, study.RUN)
+    study.add(path, rows.assign(seed=1), study.RUN)
+    study.add(path, rows.assign(val_miou=0.4), study.RUN)
+    table = pd.read_csv(path).sort_values("seed")
+    assert table[["seed", "val_miou"]].to_numpy().tolist() == [[0, 0.4], [1, 0.3]]
+
+
 def test_the_best_rate_of_each_model_is_chosen_from_the_search_only():
     rows = [("a", 0.1, 100, 0.3), ("a", 0.2, 100, 0.5), ("a", 0.3, 100, 0.4), ("b", 0.1, 100, 0.2), ("a", 0.3, 0, 0.9)]
     assert study.best_rates(pd.DataFrame(rows, columns=[*study.RUN, "val_miou"])) == {"a": 0.2, "b": 0.1}
