@@ -222,23 +222,23 @@ def test_a_repository_is_downloaded_once_without_its_code_and_its_pickles(tmp_pa
     environment = os.environ | {"HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_XET": "1"}
 
     def load(base):
-        command = [sys.executable, "-c", LOADS, "hf:somebody/tiny"]
+        command = [sys.executable, "-c", LOADS, "hf:owner/tiny"]
         done = subprocess.run(command, env=environment | {"HF_ENDPOINT": base}, capture_output=True, text=True)
         return done.stdout, done.stderr
 
     with serving() as server:
-        listing = {"id": "somebody/tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+        listing = {"id": "owner/tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
         tree = [{"type": "file", "path": name, "size": len(body), "oid": "0" * 40} for name, body in files.items()]
         for path, content in (("revision/main", listing), (f"tree/{COMMIT}?recursive=true&expand=false", tree)):
             body = json.dumps(content).encode()
-            server.routes[f"/api/models/somebody/tiny/{path}"] = (
+            server.routes[f"/api/models/owner/tiny/{path}"] = (
                 lambda handler, _, body=body: send(handler, 200, body, Content_Type="application/json")
             )  # fmt: skip
         for name, body in files.items():
-            server.routes[f"/somebody/tiny/resolve/{COMMIT}/{name}"] = hub_answer(body)
+            server.routes[f"/owner/tiny/resolve/{COMMIT}/{name}"] = hub_answer(body)
         printed, errors = load(server.base)
-        assert printed.strip() == f"hf:somebody/tiny hf:somebody/tiny {COMMIT} 64", errors
+        assert printed.strip() == f"hf:owner/tiny hf:owner/tiny {COMMIT} 64", errors
         asked = {Path(path).name for path in server.ranges}
     assert not asked & {"modeling_own.py", "pytorch_model.bin"}
     printed, errors = load("http://127.0.0.1:9")
-    assert printed.startswith("hf:somebody/tiny"), errors
+    assert printed.startswith("hf:owner/tiny"), errors
