@@ -130,7 +130,7 @@ def measure(
         for sample_id in (sample_id for dataset in datasets for sample_id in dataset.ids):
             Predictions(folder, "").path(sample_id)
     for dataset in datasets:
-        runtimes = {(run["model"], run["seed"]): run.get("runtime", TORCH).partition(" ")[0]
+        runtimes = {(run.get("name"), run["seed"]): run.get("runtime", TORCH).partition(" ")[0]
                     for run in runs if run["data"] == dataset.title}  # fmt: skip
         results = evaluate(
             plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
@@ -156,7 +156,7 @@ def _keep_plan(plan: Plan, folder: Path) -> None:
 
 def _manifest(plan: Plan, new: Path, measured: Mapping[str, Results]) -> dict[str, Any]:
     runs = [
-        {"data": data, "model": name, "seed": None if pd.isna(seed) else int(seed), **results.identities[run]}
+        {**results.identities[run], "data": data, "name": name, "seed": None if pd.isna(seed) else int(seed)}
         for data, results in measured.items() for run, name, seed in results.measurements.runs()
     ]  # fmt: skip
     tables, others = sorted((new / "tables").rglob("*.csv")), [new / name for name in HASHED]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -93,8 +94,11 @@ def test_only_tables_of_the_report_before_are_removed(tmp_path):
 
 
 def test_a_second_writer_is_refused(tmp_path):
-    with claim(tmp_path, "report"), pytest.raises(ValueError, match="another process writes to"):
-        build.write(TWO_MODELS, tmp_path, progress=False)
+    with (
+        ThreadPoolExecutor(1) as other, claim(tmp_path, "report"),
+        pytest.raises(ValueError, match="another process writes to"),
+    ):  # fmt: skip
+        other.submit(build.write, TWO_MODELS, tmp_path, progress=False).result()
 
 
 def test_a_missing_label_map_is_noticed_before_a_model_runs(tmp_path):

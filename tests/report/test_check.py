@@ -65,7 +65,8 @@ def test_check_computes_on_the_runtimes_of_the_report_or_names_what_is_missing(t
     plan = Plan({"fcn": ("fcn_mini:toytown",)}, (DataSelection("toytown", images=2),), runtime="onnxruntime")
     (measured,) = build.measure(plan, tmp_path / "counts.sqlite", progress=False).values()
     (identity,) = measured.identities.values()
-    runs = [{"data": "toytown test", "model": "fcn", "seed": int(measured.measurements.runs()[0][2]), **identity}]
+    ((_, name, seed),) = measured.measurements.runs()
+    runs = [{**identity, "data": "toytown test", "name": name, "seed": int(seed)}]
     assert runs[0]["runtime"] == choice.titled("onnxruntime")
     values = json.loads(json.dumps(dataclasses.asdict(plan))) | {"runtime": "auto"}
     (again,) = build.measure(plan_from(values), None, progress=False, runs=runs).values()
