@@ -130,12 +130,13 @@ def measure(
         for sample_id in (sample_id for dataset in datasets for sample_id in dataset.ids):
             Predictions(folder, "").path(sample_id)
     for dataset in datasets:
-        runtimes = {(run.get("name"), run["seed"]): run.get("runtime", TORCH).partition(" ")[0]
-                    for run in runs if run["data"] == dataset.title}  # fmt: skip
+        runtimes: dict[tuple[str, int | None], str] = {
+            (run["name"], run["seed"]): run["runtime"].partition(" ")[0]
+            for run in runs if run["data"] == dataset.title and "runtime" in run}  # fmt: skip
         results = evaluate(
             plan.evaluables(dataset), dataset, store, size=plan.size, precision=plan.precision, batch=plan.batch,
             boundary=plan.boundary, calibration=plan.calibration, tile=plan.tile, overlap=plan.overlap,
-            mapping=plan.mapping, progress=progress, runtime=runtimes or plan.runtime,
+            mapping=plan.mapping, progress=progress, runtime=runtimes if runs else plan.runtime,
         )  # fmt: skip
         measured[results.data] = results
     return measured

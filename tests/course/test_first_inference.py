@@ -67,7 +67,7 @@ def executed(until):
     for cell in cells:
         source = solutions[cell.metadata["exercise"]] if "exercise" in tags(cell) else cell.source
         if "parameters" in tags(cell):
-            source, changed = re.subn(r'MODEL = "[^"]+"', f'MODEL = "{NAME}"', source)
+            source, changed = re.subn(r'(?m)^MODEL = "[^"]+"', f'MODEL = "{NAME}"', source)
             assert changed == 1
         value = run(source, names)
         if "check" in tags(cell):

@@ -151,7 +151,9 @@ def test_page_in_a_browser_without_network(written, browser):
     scene = seen.locator(".seglab-viewer").first
     scene.scroll_into_view_if_needed()
     scene.locator("select[aria-label='view']").select_option("error")
-    assert scene.locator(".key").inner_text().split("\n") == ["right", "wrong", "void in the target"]
+    assert scene.locator(".key").inner_text().split("\n") == [
+        "right; an error has the colour of the predicted class", "void in the target",
+    ]  # fmt: skip
     scene.locator(".pane").first.hover(position={"x": 5, "y": 5})
     assert "row" in scene.locator(".probe").inner_text()
     seen.emulate_media(media="print")
