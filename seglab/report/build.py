@@ -34,7 +34,6 @@ from seglab.evaluation.evaluators import BOUNDARY, CALIBRATION, Predictions
 from seglab.evaluation.loop import evaluate
 from seglab.evaluation.reading import read
 from seglab.evaluation.results import Results
-from seglab.inference.runtimes.choice import TORCH
 from seglab.report.plan import Plan
 
 TEMPLATE = "15_report.ipynb"
