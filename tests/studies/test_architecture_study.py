@@ -93,7 +93,7 @@ def test_the_mean_over_seeds_has_an_interval_of_students_t():
 
 
 def test_what_is_stored_is_whole():
-    """Whatever is stored holds; that nothing is missing can be said of a finished study only."""
+    """Whatever is stored is complete for each training; only a finished study has all trainings."""
     counts, runs = stored_architectures()
     pixels = counts.groupby(["model", "seed", "weather", "adapted"]).sum().sum(axis=1)
     assert pixels.unique().size == 1
