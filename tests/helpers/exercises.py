@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.dataflow import changed_names, rebound_names, used_names
+from helpers.dataflow import bound_names, changed_names, imported_names, reads_and_binds, used_names
 from nbformat import NotebookNode
 
 from seglab.course.notebooks import read
@@ -69,15 +69,18 @@ def needed_cells(cells: Sequence[NotebookNode], answers: Sequence[str]) -> set[i
     A cell that only draws, or trains something for a later figure, is left out: the notebook's own run executes it.
     """
     codes = [_python(cell.source) for cell in cells]
+    constants = (code for cell, code in zip(cells, codes, strict=True) if "parameters" in tags(cell))
+    fixed = set().union(*map(imported_names, codes), *map(bound_names, constants))
     exercises = {i for i, cell in enumerate(cells) if {"exercise", "check", "solution"} & set(tags(cell))}
     needed: set[int] = set()
     called: set[str] = set()  # names that functions use: they are looked up when the function is called
     while True:
         found, names = set(), called.union(*map(used_names, answers))
         for i in reversed(range(max(exercises, default=-1) + 1)):
-            if i in exercises or changed_names(codes[i]) & names:
+            if i in exercises or changed_names(codes[i], fixed) & names:
                 found.add(i)
-                names = names - (rebound_names(codes[i]) - called) | used_names(codes[i])
+                reads, binds = reads_and_binds(ast.parse(codes[i]).body)
+                names = names - (binds - called) | reads
         called = called.union(*(used_names(codes[i], functions_only=True) for i in found))
         if found == needed:
             return needed - {i for i in exercises if "solution" in tags(cells[i])}
