@@ -4,6 +4,7 @@ Published weights are stand-ins in the libraries' own caches, under official nam
 """
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -36,6 +37,8 @@ def labels(tmp_path_factory):
             labels[name] = name
             if row.source == ZOO and is_available(spec, weights):
                 continue
+            if row.short:  # smaller images than the published weights expect: the test would take four times as long
+                patch.setitem(spec.weights, weights, replace(row, short=192))
             classes = row.classes or "street"
             if spec.family == "Mask2Former":
                 model = varied_mask2former(classes)

@@ -5,12 +5,12 @@ An exercise is three code cells that share a name in their metadata (`"exercise"
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.dataflow import changed_names, rebound_names, used_names
+from helpers.dataflow import bound_names, changed_names, imported_names, reads_and_binds, used_names
 from nbformat import NotebookNode
 
 from seglab.course.notebooks import read
@@ -64,23 +64,32 @@ def run(source: str, namespace: dict[str, Any]) -> Any:
 
 
 def needed_cells(cells: Sequence[NotebookNode], answers: Sequence[str]) -> set[int]:
-    """Indices of the exercises and of all cells before them that bind or change what exercises and answers use.
+    """Indices of the exercises and of all cells before them that bind or change what exercises and answers use."""
+    exercises = {i for i, cell in enumerate(cells) if {"exercise", "check", "solution"} & set(tags(cell))}
+    used = set().union(*map(used_names, answers))
+    return cells_behind(cells, exercises, used) - {i for i in exercises if "solution" in tags(cells[i])}
+
+
+def cells_behind(cells: Sequence[NotebookNode], wanted: Set[int], used: Set[str] = frozenset()) -> set[int]:
+    """Indices of `wanted` cells and of all before them that bind or change what these, or the names `used`, need.
 
     A cell that only draws, or trains something for a later figure, is left out: the notebook's own run executes it.
     """
     codes = [_python(cell.source) for cell in cells]
-    exercises = {i for i, cell in enumerate(cells) if {"exercise", "check", "solution"} & set(tags(cell))}
+    constants = (code for cell, code in zip(cells, codes, strict=True) if "parameters" in tags(cell))
+    fixed = set().union(*map(imported_names, codes), *map(bound_names, constants))
     needed: set[int] = set()
     called: set[str] = set()  # names that functions use: they are looked up when the function is called
     while True:
-        found, names = set(), called.union(*map(used_names, answers))
-        for i in reversed(range(max(exercises, default=-1) + 1)):
-            if i in exercises or changed_names(codes[i]) & names:
+        found, names = set(), called | used
+        for i in reversed(range(max(wanted, default=-1) + 1)):
+            if i in wanted or changed_names(codes[i], fixed) & names:
                 found.add(i)
-                names = names - (rebound_names(codes[i]) - called) | used_names(codes[i])
+                reads, binds = reads_and_binds(ast.parse(codes[i]).body)
+                names = names - (binds - called) | reads
         called = called.union(*(used_names(codes[i], functions_only=True) for i in found))
         if found == needed:
-            return needed - {i for i in exercises if "solution" in tags(cells[i])}
+            return needed
         needed = found
 
 

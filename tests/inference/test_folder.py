@@ -26,6 +26,7 @@ from seglab.inference.folder import _stored_table, segment
 from seglab.models import loading
 
 STREET = CLASS_SETS["street"]
+PHOTOS = 16  # of the call that is killed after the third
 
 
 def seglab(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -112,7 +113,7 @@ def test_a_killed_call_is_continued(tmp_path):
     """After SIGKILL, finished photographs are kept, and the files equal those of a call that was not killed."""
     photos, out, whole = (tmp_path / name for name in ("photos", "out", "whole"))
     photos.mkdir()
-    for i in range(40):
+    for i in range(PHOTOS):
         draw(photos / f"{i}.png", 30_000 + i)
     command = "predict", photos, "--model", "unet_mini:toytown", "--format", "panoptic", "--out"
     running = subprocess.Popen([sys.executable, "-m", "seglab", *map(str, (*command, out))],
@@ -123,7 +124,7 @@ def test_a_killed_call_is_continued(tmp_path):
     running.kill()
     running.wait()
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*_mask.png")}
-    assert len(finished) < 40
+    assert len(finished) < PHOTOS
     left = out / "annotations" / "panoptic_predicted" / ".seglab-0.part"  # as if it had been killed there
     left.parent.mkdir(parents=True)
     left.touch()
@@ -131,7 +132,7 @@ def test_a_killed_call_is_continued(tmp_path):
     assert not left.exists()
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     made = contents(whole)
-    assert len(made) == 40 * 3 + 2
+    assert len(made) == PHOTOS * 3 + 2
     assert contents(out) == made
 
     draw(photos / "0.png", 30_077)  # another photograph under the same name

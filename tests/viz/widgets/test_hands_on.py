@@ -5,8 +5,10 @@ import re
 import secrets
 from io import BytesIO
 
+import nbformat
 import numpy as np
 import pytest
+from helpers.exercises import cells_behind
 from helpers.lab_server import copy_checkout, errors, lab, run_all_cells, saved_cells, without_outputs
 from PIL import Image
 from skimage import data as photographs
@@ -15,13 +17,24 @@ from seglab import MODELS, Results, predict
 from seglab.models.weights.zoo import stored_counts
 
 NOTEBOOK = "13_compare.ipynb"
+WIDGETS = ("view(", "explore(", "compare_models(")
+
+
+def only_widgets(path):
+    """The notebook with its widgets and the cells that they need: all others are executed by its own test."""
+    nb = nbformat.read(path, as_version=4)
+    codes = [cell for cell in nb.cells if cell.cell_type == "code"]
+    shown = {i for i, cell in enumerate(codes) if any(word in cell.source for word in WIDGETS)}
+    nb.cells = [codes[i] for i in sorted(cells_behind(codes, shown))]
+    nbformat.write(nb, path)
+    return path
 
 
 @pytest.fixture
 def page(tmp_path, browser):
     """The notebook, run in a browser; no error may occur in it."""
     checkout, token, problems = copy_checkout(tmp_path / "checkout"), secrets.token_hex(8), []
-    path = without_outputs(checkout / "notebooks" / NOTEBOOK)
+    path = without_outputs(only_widgets(checkout / "notebooks" / NOTEBOOK))
     with lab(checkout, token) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.on("pageerror", lambda error: problems.append(str(error)))
