@@ -18,6 +18,7 @@ from seglab.evaluation.command import InputSize, Mean, Runtime, Std, Tile, evalu
 from seglab.inference.command import export
 from seglab.report.command import report
 from seglab.training.command import train
+from seglab.viz.command import explore
 
 if TYPE_CHECKING:
     from seglab.models.adapters import SegModel
@@ -171,6 +172,7 @@ def lab(
     open_lab(folder, ip, port, browser)
 
 
+app.command()(explore)
 app.command()(train)
 
 
