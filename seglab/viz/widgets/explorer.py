@@ -4,17 +4,16 @@ import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-import skimage.data
 
 from seglab._utils.paths import file_names, slug
 from seglab._utils.text import csv_text
 from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import Sample, SegmentationDataset
 from seglab.data.loading import local_datasets
+from seglab.data.photographs import photograph
 from seglab.data.toytown import scene as toytown
 from seglab.inference.fast import PRECISIONS
 from seglab.inference.prediction import Prediction, predict
@@ -33,7 +32,7 @@ from seglab.viz.widgets.worker import Worker
 
 DEFAULT_MODELS = ("unet_mini:toytown", "segformer_mini:toytown")  # selected when the explorer opens
 PHOTOGRAPH = "your photograph"
-EXAMPLE = Path(skimage.data.__file__).with_name("chelsea.png")  # a cat, in scikit-image's wheel
+EXAMPLE = "chelsea.png"  # a cat
 # Colours of JupyterLab's theme, and those of the light one elsewhere.
 # The theme's own colour of text, which can be read on light and on dark; a bar marks a problem.
 NOTE = "line-height: 1.4; padding: .2rem 0; color: var(--jp-ui-font-color1)"
@@ -70,7 +69,7 @@ def explore(
     if data is not None:
         for source in sources.values():  # an error is raised here, not when an entry is chosen
             source.load()
-    photo = ("chelsea.png", EXAMPLE.read_bytes()) if models is data is None else None
+    photo = (EXAMPLE, photograph(EXAMPLE).read_bytes()) if models is data is None else None
     explorer = Explorer(model_sources(available_models() if models is None else models), sources, photo)
     if wait:
         explorer.wait()

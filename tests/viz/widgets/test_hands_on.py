@@ -140,13 +140,15 @@ def explore(page):
     page.get_by_role("tab", name="masks").click()
     drop = """async ([name, bytes]) => {
       const files = new DataTransfer();
-      files.items.add(new File([Uint8Array.from(bytes)], name, { type: "image/png" }));
+      files.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
       const root = document.querySelector("input.file").closest(".seglab-viewer");
       root.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
     }"""
     page.evaluate(drop, ["face.png", list(png(photographs.astronaut()[::4, ::4].copy()))])
     page.get_by_text(re.compile("Fraction of pixels")).first.wait_for()  # the table, not the legend of any scene
     assert scene_of(box.locator(".seglab-viewer").first)[0].shape == (128, 128, 3)
+    page.evaluate(drop, ["huge.png", 2**26 + 1])
+    page.get_by_text("huge.png is too large: it has 68 MB, at most 67 are taken.").wait_for()
 
 
 def follow_a_number(page):
