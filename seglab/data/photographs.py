@@ -16,6 +16,4 @@ def photograph(name: str) -> Path:
         path = Path(str(files(package) / folder / name))
         if path.is_file():
             return path
-    raise ValueError(
-        f"neither scikit-image nor matplotlib holds a photograph {name!r}; for example 'chelsea.png' is one"
-    )
+    raise ValueError(f"neither scikit-image nor matplotlib has a photograph {name!r}; expected one as 'chelsea.png'")
