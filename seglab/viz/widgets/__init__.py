@@ -6,6 +6,7 @@ joint       predictions in several class sets, shown in one
 sources     what `explore` accepts: data sets and models, by name, as paths or as objects
 views       the pure functions behind the explorer
 worker      background work: a thread, its progress, cancellation
+adding      the explorer's field for a further model
 explorer    `explore`: choose image and models
 comparison  `compare_models`: from a number to the images behind it
 js/         the browser side

@@ -23,6 +23,7 @@ from seglab.models.registry import MODELS
 from seglab.models.weights.cards import is_available
 from seglab.models.weights.zoo import photograph_model
 from seglab.viz.widgets import views
+from seglab.viz.widgets.adding import ModelField
 from seglab.viz.widgets.html import FOLDER
 from seglab.viz.widgets.joint import Joint, join
 from seglab.viz.widgets.sources import Data, Model, Source, data_sources, model_sources
@@ -100,7 +101,7 @@ class Explorer(widgets.VBox):
 
     def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]],
                  photo: tuple[str, bytes] | None = None) -> None:  # fmt: skip
-        self._models, self._data = models, data
+        self._models, self._data = dict(models), data
         self._trained_short: dict[str, int | tuple[int, int] | None] = {}  # by model, before a size was chosen
         self._photo: Sample | None = None
         self._photo_note = ""
@@ -109,6 +110,7 @@ class Explorer(widgets.VBox):
         self.worker = Worker()
         first = next(iter(data.values())).load()
         self._create_controls(list(models), list(data), first)
+        self.add = ModelField(self.models, self._models, self.worker, self._report, self._report_error)
         sample = first[0]
         self.viewer = Viewer(scene_data(sample.image, {}, first.classes, sample.target), on_photo=self.load_photograph)
         self.picture, self.table = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
@@ -120,7 +122,8 @@ class Explorer(widgets.VBox):
             widgets.VBox([self.links, self.copy, self.code]),
         ], titles=["masks", "scores and uncertainty", "save"]).add_class("seglab-tabs")  # fmt: skip
         buttons = _row(self.run, self.worker.stop, self.worker.progress)
-        settings = _row(self.models, widgets.VBox([self.precision, self.runtime, self.short, buttons]))
+        how = widgets.VBox([self.precision, self.runtime, self.short, buttons])
+        settings = _row(widgets.VBox([self.models, self.add]), how)
         super().__init__([_row(self.data, self.index), settings, self.note, self.problem, tabs])
         if photo:
             self.models.value = [photograph_model()]
