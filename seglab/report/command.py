@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.folders import Force
 from seglab._utils.text import echo
 from seglab.evaluation.command import (
     OWN,
@@ -46,7 +47,7 @@ def report(
     title: Annotated[str, Option(help="Title of the page.")] = "",
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
-    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
+    force: Force = False,
     check: Annotated[Path | None, Option(metavar="DIR", help="Evaluate this report again and compare.")] = None,
 ) -> None:
     """Compare models, and write a page that can be reproduced. After an interruption, the same command continues.

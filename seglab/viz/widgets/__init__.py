@@ -8,6 +8,7 @@ views       the pure functions behind the explorer
 details     the explorer's tabs of scores and of files to save
 photographs  those that the explorer was given
 worker      background work: a thread, its progress, cancellation
+adding      the explorer's field for a further model
 explorer    `explore`: choose image and models
 served      the explorer in the browser without a notebook
 comparison  `compare_models`: from a number to the images behind it

@@ -8,15 +8,16 @@ from time import perf_counter
 from typing import Any
 
 import ipywidgets as widgets
-import skimage.data
 
 from seglab.data.dataset import Sample, SegmentationDataset
+from seglab.data.photographs import photograph
 from seglab.inference.fast import PRECISIONS
 from seglab.inference.prediction import Prediction, predict
 from seglab.inference.runtimes.choice import RUNTIMES
 from seglab.models.adapters import SegModel
 from seglab.models.weights.zoo import photograph_model
 from seglab.viz.widgets import views
+from seglab.viz.widgets.adding import ModelField
 from seglab.viz.widgets.details import Details, Shown, row
 from seglab.viz.widgets.html import FOLDER
 from seglab.viz.widgets.joint import Joint, join
@@ -37,7 +38,7 @@ from seglab.viz.widgets.worker import Worker
 DEFAULT_MODELS = ("unet_mini:toytown", "segformer_mini:toytown")  # selected when the explorer opens
 PHOTOGRAPHS = "your photographs"  # entry of the menu of data
 OFTEN = 0.5  # seconds between two displays while models are running
-EXAMPLE = Path(skimage.data.__file__).with_name("chelsea.png")  # a cat, in scikit-image's wheel
+EXAMPLE = "chelsea.png"  # a cat
 # Colours of JupyterLab's theme, and those of the light one elsewhere.
 # The theme's own colour of text, which can be read on light and on dark; a bar marks a problem.
 NOTE = "line-height: 1.4; padding: .2rem 0; color: var(--jp-ui-font-color1)"
@@ -75,7 +76,9 @@ def explore(
     if data is not None:
         for source in sources.values():  # an error is raised here, not when an entry is chosen
             source.load()
-    paths = [Path(photo).expanduser() for photo in photos] or ([EXAMPLE] if models is data is None else [])
+    paths = [Path(photo).expanduser() for photo in photos]
+    if not paths and models is data is None:
+        paths = [photograph(EXAMPLE)]
     choice = model_sources(available_models() if models is None else models)
     explorer = Explorer(choice, sources, paths, suggesting=models is None)
     if wait:
@@ -88,7 +91,7 @@ class Explorer(widgets.VBox):
 
     def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]],
                  photos: Iterable[Path] = (), suggesting: bool = False) -> None:  # fmt: skip
-        self._models, self._data, self._photos = models, data, Photographs(photos)
+        self._models, self._data, self._photos = dict(models), data, Photographs(photos)
         self._suggesting = suggesting  # whether models are selected that suit the image, until the reader selects some
         self._trained_short: dict[str, int | tuple[int, int] | None] = {}  # by model, before a size was chosen
         self._sides: dict[str, Any] = {}  # the two layers as they were last set here
@@ -97,6 +100,7 @@ class Explorer(widgets.VBox):
         self.worker = Worker()
         first = next(iter(data.values())).load()
         self._create_controls(list(models), list(data), first)
+        self.add = ModelField(self.models, self._models, self.worker, self._report, self._report_error)
         sample = first[0]
         self.viewer = Viewer(scene_data(sample.image, {}, first.classes, sample.target), on_photo=self.load_photograph)
         self.details = Details(self.worker.lock)
@@ -108,7 +112,8 @@ class Explorer(widgets.VBox):
             self.details.save,
         ], titles=["masks", "scores and uncertainty", "save"]).add_class("seglab-tabs")  # fmt: skip
         buttons = row(self.run, self.worker.stop, self.worker.progress)
-        settings = row(self.models, widgets.VBox([self.precision, self.runtime, self.short, buttons]))
+        how = widgets.VBox([self.precision, self.runtime, self.short, buttons])
+        settings = row(widgets.VBox([self.models, self.add]), how)
         self.tabs.observe(lambda change: self.details.open(change["new"] or 0), "selected_index")
         parts = [row(self.data, self.index), settings, self.status, self.problem, self.note, self.tabs]
         super().__init__(parts)

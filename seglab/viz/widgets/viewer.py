@@ -101,18 +101,19 @@ class Viewer(anywidget.AnyWidget):
             ("brush", "erase", "fill", "pick") for painting.
         predictions: layer → prediction, for the scores that the probe shows.
         drawing: uint8 (H,W), the labels that the reader has painted; 255 where there are none.
+        photograph_bytes: size of the largest photograph that is taken from the browser; 0 for none.
         on_photo: called with name and bytes of a photograph from the browser; None turns this off.
     """
 
     _esm = script("widget")
     data = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
-    takes_photographs = traitlets.Bool(False).tag(sync=True)
+    photograph_bytes = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, data: Mapping[str, Any], state: Mapping[str, Any] | None = None,
                  predictions: Mapping[str, Prediction] | None = None,
                  on_photo: Callable[[str, bytes], None] | None = None) -> None:  # fmt: skip
-        super().__init__(data=dict(data), state=dict(state or {}), takes_photographs=on_photo is not None)
+        super().__init__(data=dict(data), state=dict(state or {}), photograph_bytes=MOST_BYTES if on_photo else 0)
         self.predictions, self.on_photo = dict(predictions or {}), on_photo
         self.drawing = np.full((data["height"], data["width"]), IGNORE_INDEX, np.uint8)
         self._parts: list[bytes] = []

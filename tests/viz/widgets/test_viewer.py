@@ -112,7 +112,7 @@ def test_drawings_and_photographs_are_received():
     image, masks, target = small()
     photos = []
     viewer = view(image, masks, STREET, target)
-    assert not viewer.takes_photographs
+    assert viewer.photograph_bytes == 0
     drawn = np.arange(24, dtype=np.uint8)
     viewer._receive({"kind": "drawing"}, [memoryview(drawn.tobytes())])
     assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
@@ -120,7 +120,7 @@ def test_drawings_and_photographs_are_received():
     assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
 
     viewer = Viewer(scene_data(image, masks, STREET), on_photo=lambda name, photo: photos.append((name, photo)))
-    assert viewer.takes_photographs
+    assert viewer.photograph_bytes == 64 * 2**20
     for name, pieces in (("left unfinished", [b"x"]), ("whole", [b"ab", b"cd", b"e"])):
         for part, piece in enumerate(pieces):
             viewer._receive({"kind": "photo", "name": name, "part": part, "parts": 3}, [memoryview(piece)])

@@ -41,7 +41,7 @@ export class Viewer {
    * @param element where it appears
    * @param data see above
    * @param state the first view, see START
-   * @param kernel { changed(state), probe(x, y), drawn(labels) }, and photo(name, bytes) where it takes photographs; or null
+   * @param kernel { changed(state), probe(x, y), drawn(labels) }, and photo(name, bytes) and mostBytes where it takes photographs; or null
    */
   constructor(element, data, state = {}, kernel = null) {
     this.element = element;

@@ -20,7 +20,8 @@ function render({ model, el }) {
       model.send({ kind: "drawing" }, undefined, [labels.slice().buffer]);
     },
   };
-  if (model.get("takes_photographs")) {
+  if (model.get("photograph_bytes")) {
+    kernel.mostBytes = model.get("photograph_bytes");
     kernel.photo = (name, bytes) => {
       const parts = Math.max(1, Math.ceil(bytes.length / CHUNK));
       for (let part = 0; part < parts; part++) {
