@@ -10,6 +10,7 @@ photographs  those that the explorer was given
 worker      background work: a thread, its progress, cancellation
 adding      the explorer's field for a further model
 explorer    `explore`: choose image and models
+predicted   the page of `seglab predict`
 served      the explorer in the browser without a notebook
 comparison  `compare_models`: from a number to the images behind it
 js/         the browser side
