@@ -149,6 +149,7 @@ class Viewer(anywidget.AnyWidget):
                 self.on_photo and data and part in (0, len(self._parts))
             ):
                 self._parts = [*(self._parts if part else []), data]
+                self.send({"kind": "received", "count": part + 1, "parts": parts})
                 if sum(map(len, self._parts)) > MOST_BYTES:
                     self._parts = []
                 elif part + 1 == parts:

@@ -82,8 +82,15 @@ def class_table(sample: Sample, joint: Joint) -> tuple[str, pd.DataFrame]:
     if sample.target is not None and joint.evaluated:
         masks = {name: mask for name, mask in joint.masks.items() if name not in joint.foreign}
         return "IoU on this image", iou(masks, sample.target, joint.classes, joint.evaluated)
-    fractions = pd.DataFrame({name: p.table()["share"] for name, p in joint.predictions.items()}).fillna(0.0)
+    fractions = pd.DataFrame({name: fractions_of(p) for name, p in joint.predictions.items()}).fillna(0.0)
     return "Fraction of pixels", fractions.sort_values(fractions.columns[0], ascending=False).rename_axis("class")
+
+
+def fractions_of(prediction: Prediction) -> pd.Series:
+    """Each predicted class → its fraction of the pixels, as in `Prediction.table`, but without the probabilities."""
+    counts = torch.bincount(prediction.mask.flatten(), minlength=len(prediction.classes)).double()
+    fractions = pd.Series((counts / counts.sum()).numpy(), prediction.classes.names)
+    return fractions[fractions > 0]
 
 
 def figure(predictions: Predictions, view: str = "overlay", class_name: str = "") -> style.Figure:

@@ -80,8 +80,16 @@ def test_a_photograph_in_the_browser(tmp_path, browser):
 
 
 def drop_and_save(page, photo):
+    page.evaluate("""() => {
+      window.notes = [];
+      const note = document.querySelector(".seglab-viewer .note");
+      new MutationObserver(() => window.notes.push(note.textContent)).observe(note, { childList: true });
+    }""")
     page.locator("input.file").set_input_files(photo)
     page.get_by_text("face.jpg: unet_lite:photographs assigns").wait_for(timeout=60_000)
+    notes = page.evaluate("window.notes")
+    assert re.fullmatch(r"sending face.jpg \(0\.\d MB\) …", notes[0])
+    assert notes[-1] == "", "the status line reports what the kernel does with it"
     page.get_by_role("tab", name="save").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="the masks as a page").click()

@@ -125,6 +125,10 @@ def test_drawings_and_photographs_are_received():
         for part, piece in enumerate(pieces):
             viewer._receive({"kind": "photo", "name": name, "part": part, "parts": 3}, [memoryview(piece)])
     assert photos == [("whole", b"abcde")]
+    viewer.send = (answers := []).append
+    for part in range(2):
+        viewer._receive({"kind": "photo", "name": "a", "part": part, "parts": 2}, [b"x"])
+    assert answers == [{"kind": "received", "count": count, "parts": 2} for count in (1, 2)]
 
 
 def strange(rng: random.Random) -> Any:
@@ -150,11 +154,11 @@ def test_messages_with_missing_or_wrong_fields(seed):
         buffers = [rng.randbytes(rng.choice((0, 1, 23, 24))) for _ in range(rng.choice((0, 1, 1, 2)))]
         before = len(sent) + len(photos)
         viewer._receive(message if rng.random() < 0.95 else strange(rng), buffers)
-        assert len(sent) + len(photos) <= before + 1
+        assert len(sent) + len(photos) <= before + 2  # a part is received, and the photograph is complete
         if rng.random() < 0.1:
             viewer.state = {key: strange(rng) for key in ("mode", "left", "right", "hidden", "opacity", "region")}
             viewer.show(data, mode="one")
-    assert {message["kind"] for message in sent} == {"probe", "refused"}
+    assert {message["kind"] for message in sent} == {"probe", "received", "refused"}
     assert photos
     viewer._receive({"kind": "probe", "x": 5, "y": 3})
     assert sent[-1] == {"kind": "probe", "x": 5, "y": 3, "readings": []}

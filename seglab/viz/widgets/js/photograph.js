@@ -33,18 +33,23 @@ export class Photograph {
     });
   }
 
+  /** The kernel has received so many parts of a file; it reports by itself what it does with the whole. */
+  received(count, parts) {
+    this.note.textContent = count < parts ? `sending ${this.name}: ${Math.floor((100 * count) / parts)} % …` : "";
+  }
+
   async take(files) {
     if (!files.length) return;
     const { name, size } = files[0];
+    this.name = name;
     const most = this.kernel.mostBytes;
     if (size > most) {
       this.note.textContent = `${name} is too large: it has ${Math.ceil(size / 1e6)} MB, at most ${Math.floor(most / 1e6)} are taken.`;
       return;
     }
-    this.note.textContent = `reading ${name} …`;
+    this.note.textContent = `sending ${name} (${(size / 1e6).toFixed(1)} MB) …`;
     try {
       this.kernel.photo(name, new Uint8Array(await files[0].arrayBuffer()));
-      this.note.textContent = "";
     } catch (error) {
       this.note.textContent = `${name} cannot be read: ${error.message}`;
     }
