@@ -7,6 +7,7 @@ sources     what `explore` accepts: data sets and models, by name, as paths or a
 views       the pure functions behind the explorer
 details     the explorer's tabs of scores and of files to save
 photographs  those that the explorer was given
+still       a picture of a view for notebooks whose kernel is gone
 worker      background work: a thread, its progress, cancellation
 adding      the explorer's field for a further model
 explorer    `explore`: choose image and models

@@ -23,6 +23,7 @@ from seglab.models.loading import load_model
 from seglab.viz.widgets import views
 from seglab.viz.widgets.html import script
 from seglab.viz.widgets.joint import Joint, join
+from seglab.viz.widgets.still import Kept
 from seglab.viz.widgets.viewer import PAIRS, Viewer, voided
 
 MOST_LISTED = 60  # images
@@ -90,7 +91,7 @@ class Board(anywidget.AnyWidget):
     shown = traitlets.Unicode().tag(sync=True)
 
 
-class Comparison(widgets.VBox):
+class Comparison(Kept, widgets.VBox):
     """See `compare_models`: `board` to click on, `viewer` of the image with all predictions, `problem` for errors."""
 
     def __init__(self, results: Results, dataset: SegmentationDataset, models: Mapping[str, SegModel]) -> None:

@@ -31,6 +31,7 @@ from seglab.viz.widgets.sources import (
     data_sources,
     model_sources,
 )
+from seglab.viz.widgets.still import Kept
 from seglab.viz.widgets.viewer import Viewer, scene_data
 from seglab.viz.widgets.views import SIZES, Selection
 from seglab.viz.widgets.worker import Worker
@@ -86,7 +87,7 @@ def explore(
     return explorer
 
 
-class Explorer(widgets.VBox):
+class Explorer(Kept, widgets.VBox):
     """See `explore`. It shows `sample` and `predictions` (by model); there are none before the first run ends."""
 
     def __init__(self, models: Mapping[str, Source[SegModel]], data: Mapping[str, Source[SegmentationDataset]],

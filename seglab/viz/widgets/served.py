@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
 from seglab._utils.text import echo
+
+if TYPE_CHECKING:
+    from seglab.viz.widgets.still import Kept
 
 TEMPLATE = Path(__file__).parent / "js" / "served.html.j2"
 ADDRESS = "127.0.0.1"  # this machine only
@@ -85,24 +88,29 @@ def opened(photos: Sequence[str] = (), models: Sequence[tuple[str, str]] = (), d
 
     Args:
         models: (label, source) of each; the label may be empty.
-        data: as for `explore`; of a store, the folder of the data where it does not name them.
+        data: as for `explore`; of a store, the data set where it does not name it.
 
     A ValueError or OSError becomes a sentence in the page.
     """
     import ipywidgets as widgets
 
-    from seglab.data.images import image_paths
-    from seglab.data.loading import load_dataset
-    from seglab.viz.widgets.explorer import PROBLEM, explore
+    from seglab.viz.widgets.explorer import PROBLEM
 
     try:
-        if store:
-            from seglab.viz.widgets.comparison import compare_models
-
-            name, _, split = data.partition(" ")
-            dataset = load_dataset(name, split or None) if data else None
-            return compare_models(store, dataset, {label or source: source for label, source in models})
-        named = {label or source: source for label, source in models}
-        return explore(named or None, data or None, photos=image_paths(photos))
+        view = _view(photos, {label or source: source for label, source in models}, data, store)
     except (ValueError, OSError) as error:
         return widgets.HTML(f'<div role="alert" style="{PROBLEM}">{html.escape(str(error))}</div>')
+    view.kept = False  # nothing is saved here
+    return view
+
+
+def _view(photos: Sequence[str], models: dict[str, str], data: str, store: str) -> "Kept":
+    from seglab.data.images import image_paths
+    from seglab.viz.widgets.comparison import compare_models
+    from seglab.viz.widgets.explorer import explore
+    from seglab.viz.widgets.sources import data_sources
+
+    if store:
+        dataset = next(iter(data_sources(data).values())).load() if data else None
+        return compare_models(store, dataset, models)
+    return explore(models or None, data or None, photos=image_paths(photos))
