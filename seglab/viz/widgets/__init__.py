@@ -7,6 +7,7 @@ sources     what `explore` accepts: data sets and models, by name, as paths or a
 views       the pure functions behind the explorer
 worker      background work: a thread, its progress, cancellation
 explorer    `explore`: choose image and models
+board       the counts of a comparison, packed for a browser
 comparison  `compare_models`: from a number to the images behind it
 js/         the browser side
 """
