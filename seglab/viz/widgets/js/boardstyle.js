@@ -11,7 +11,7 @@ export const BOARD_STYLE = `
 .seglab-board .tabs button[aria-selected=true] { color: var(--ink); border-bottom-color: var(--accent); font-weight: 600; }
 .seglab-board .panel { overflow: auto; max-height: 24rem; }
 .seglab-board .hint { margin: 0 0 .4rem; max-width: none; color: var(--soft); line-height: 1.7; }
-.seglab-board select { max-width: 15rem; }
+.seglab-board select { max-width: 13.5rem; }
 .seglab-board .panel table { border-collapse: collapse; font: inherit; font-variant-numeric: tabular-nums; width: auto; }
 .seglab-board .panel :is(th, td) { border: 0; }
 .seglab-board .panel th { font-weight: 400; color: var(--soft); padding: .1rem .4rem; text-align: left; white-space: nowrap; }
@@ -40,16 +40,16 @@ export const BOARD_STYLE = `
 .seglab-board input::placeholder { color: var(--soft); opacity: 1; }
 .seglab-board .gallery { position: relative; height: 22rem; overflow: auto; border: 1px solid var(--line); border-radius: 5px;
   overflow-anchor: none; font-variant-numeric: tabular-nums; }
-.seglab-board .space { position: relative; min-width: 28.5rem; }
-.seglab-board .row { display: grid; grid-template-columns: 88px repeat(var(--columns), minmax(3.8rem, 1fr)); align-items: center;
-  min-width: 28.5rem; height: 60px; }
-.seglab-board .row > div { padding: 0 .45rem; text-align: right; }
+.seglab-board .space { position: relative; min-width: 22rem; }
+.seglab-board .row { display: grid; grid-template-columns: minmax(60px, 88px) repeat(var(--columns), minmax(3.4rem, 1fr)); align-items: center;
+  min-width: 22rem; height: 60px; }
+.seglab-board .row > div { padding: 0 .35rem; text-align: right; }
 .seglab-board .space .row { position: absolute; left: 0; right: 0; border-bottom: 1px solid var(--line); cursor: pointer; }
 .seglab-board .space .row:hover { background: color-mix(in srgb, var(--accent) 9%, var(--paper)); }
 .seglab-board .row[aria-selected=true] { background: color-mix(in srgb, var(--accent) 20%, var(--paper)); }
 .seglab-board .gallery:focus-visible .row.active { outline: 2px solid var(--accent); outline-offset: -3px; }
 .seglab-board .row > .first { padding: 0 0 0 6px; text-align: left; overflow: hidden; }
-.seglab-board .row img { display: block; max-width: 80px; max-height: 54px; width: auto; border-radius: 3px; }
+.seglab-board .row img { display: block; max-width: 100%; max-height: 54px; width: auto; border-radius: 3px; }
 .seglab-board .row .id { color: var(--soft); font-size: 11px; line-height: 1.2; overflow-wrap: anywhere; display: block;
   max-height: 3.6em; overflow: hidden; }
 .seglab-board .row.outside img { opacity: .45; }
@@ -67,7 +67,7 @@ export const BOARD_STYLE = `
 .seglab-linked { display: flex; flex-wrap: wrap; gap: 1rem 1.4rem; align-items: flex-start; }
 .seglab-linked > * { min-width: 0; }
 .seglab-linked > .left { flex: 1 1 32rem; max-width: 100%; }
-.seglab-linked > .right { flex: 1 1 27rem; max-width: 100%; position: sticky; top: 3rem; }
+.seglab-linked > .right { flex: 1 1 27rem; max-width: 100%; position: sticky; top: 0; }
 .seglab-linked > .right :is(.panes, .beside) { flex: 1 1 100%; max-width: 100%; }
 .seglab-linked .absent { font: 13px/1.4 system-ui, sans-serif; margin: .4rem 0; }
 .seglab-linked .absent:empty { display: none; }

@@ -13,4 +13,4 @@ for (const place of document.querySelectorAll(".seglab-scene")) {
   if ("counts" in data) mountBoard(place, data, new Map(others.map((part) => [Number(part.dataset.image), part.textContent])));
   else mount(place, data, state);
 }
-for (const table of document.querySelectorAll(".table.sortable table")) sortable(table);
+for (const table of document.querySelectorAll(".table table")) sortable(table);
