@@ -54,12 +54,12 @@ def _stripes() -> str:
 
 
 def fragment(
-    data: Mapping[str, Any], state: Mapping[str, Any] | None = None, scenes: Mapping[int, Mapping[str, Any]] | None = None
+    data: Mapping[str, Any], state: Mapping[str, Any] | None = None, scenes: Mapping[int, Any] | None = None
 ) -> str:
     """A part of a page that the script fills: with a `Viewer` of these data and state, or with a board.
 
-    The data of a board are those of `board.tables`; `scenes` are the data of a viewer by the index of an image. Names in
-    `data` are never read as HTML.
+    The data of a board are those of `board.tables`; `scenes` are the data of a viewer by the index of an image. Names
+    in `data` are never read as HTML.
     """
     parts: list[tuple[str, Mapping[str, Any]]] = [("", {"data": data, "state": state or {}})]
     parts += [(f' data-image="{index}"', scene) for index, scene in (scenes or {}).items()]

@@ -95,9 +95,9 @@ class Viewer(anywidget.AnyWidget):
 
     Attributes:
         data: see `scene_data`.
-        state: the current view: mode ("one", "swipe", "side", "flicker", "error", "outcome", "agreement", "paint"), left
-            and right (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; focus, the
-            class of the mode "outcome", which paints true positives, false positives and false negatives; region, a
+        state: the current view: mode ("one", "swipe", "side", "flicker", "error", "outcome", "agreement", "paint");
+            left and right (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; focus,
+            the class whose true positives, false positives and false negatives the mode "outcome" paints; region, a
             box (left, top, right, bottom) in pixels to zoom to, or None; pen (class index), brush (radius in pixels)
             and tool ("brush", "erase", "fill", "pick") for painting.
         predictions: layer → prediction, for the scores that the probe shows.

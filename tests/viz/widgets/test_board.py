@@ -265,7 +265,7 @@ def test_keys_and_images_that_the_page_does_not_hold(results, targets, predicted
         assert page.locator(f"#{active} [role=rowheader]").get_attribute("aria-label") == f"image {order[-1]}"
         assert page.locator(f"#{active}").get_attribute("aria-selected") == "true"
         page.evaluate(f"{BOARD}.show(7)")
-        assert "This page does not hold the image image 7" in page.locator(".absent").inner_text()
+        assert "This page does not hold the image “image 7”" in page.locator(".absent").inner_text()
         assert page.locator(".seglab-viewer").is_hidden()
         page.evaluate(f"{BOARD}.show(1)")
         page.locator(".seglab-viewer").wait_for()

@@ -42,8 +42,8 @@ export class Board {
     this.scatter = new Scatter(this);
     this.gallery = new Gallery(this);
     this.bar = new Filters(this);
-    this.panels = Object.fromEntries(Object.keys(TABS).map((key) => [key, h("div", { class: `panel ${key}`, role: "tabpanel",
-      id: `${this.name}-${key}`, "aria-label": TABS[key] })]));
+    this.panels = Object.fromEntries(Object.entries(TABS).map(([key, name]) => [key,
+      h("div", { class: `panel ${key}`, role: "tabpanel", id: `${this.name}-${key}`, "aria-label": name })]));
     this.panels.images.append(...this.scatter.root);
     this.root = rootOf("seglab-board", BOARD_STYLE, this.tabs(), ...Object.values(this.panels), this.bar.root,
       this.gallery.root, this.live);
@@ -92,8 +92,8 @@ export class Board {
     this.host.chosen(this.chosen, this.rows.length ? (this.shown = this.rows[0]) : null);
     this.gallery.mark();
     this.scatter.draw();
-    const again = [...this.root.querySelectorAll("[aria-label]")].find((e) => focused && e.getAttribute("aria-label") === focused);
-    again?.focus({ preventScroll: true });
+    const labelled = focused ? [...this.root.querySelectorAll("[aria-label]")] : [];
+    labelled.find((element) => element.getAttribute("aria-label") === focused)?.focus({ preventScroll: true });
     this.say(`${this.rows.length} images with ${this.question}`);
     this.reveal();
   }

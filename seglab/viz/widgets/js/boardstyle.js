@@ -1,7 +1,8 @@
 /* Styles of the board, and of the pair of board and viewer; colours are in dom.js. */
 
 export const BOARD_STYLE = `
-.seglab-board { font: 13px/1.4 system-ui, "Segoe UI", sans-serif; min-width: 0; display: flex; flex-direction: column; gap: .5rem; }
+.seglab-board { font: 13px/1.4 system-ui, "Segoe UI", sans-serif; min-width: 0; display: flex; flex-direction: column;
+  gap: .5rem; }
 .seglab-board * { box-sizing: border-box; }
 .seglab-board [hidden] { display: none !important; }
 .seglab-board .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -16,7 +17,8 @@ export const BOARD_STYLE = `
 .seglab-board .panel :is(th, td) { border: 0; }
 .seglab-board .panel th { font-weight: 400; color: var(--soft); padding: .1rem .4rem; text-align: left; white-space: nowrap; }
 .seglab-board .panel tbody th { position: sticky; left: 0; background: var(--paper); z-index: 1; }
-.seglab-board .panel thead :is(th, td) { position: sticky; top: 0; background: var(--paper); z-index: 1; vertical-align: bottom; }
+.seglab-board .panel thead :is(th, td) { position: sticky; top: 0; background: var(--paper); z-index: 1;
+  vertical-align: bottom; }
 .seglab-board .panel th.up span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; line-height: 1.15;
   white-space: normal; overflow-wrap: anywhere; }
 .seglab-board .panel .few { table-layout: fixed; width: 100%; max-width: 46rem; }
@@ -34,6 +36,7 @@ export const BOARD_STYLE = `
 .seglab-board .line { display: flex; flex-wrap: wrap; gap: .3rem .5rem; align-items: center; color: var(--soft); }
 .seglab-board .counted { color: var(--ink); }
 .seglab-board .chips { display: contents; }
+.seglab-board .bounds { white-space: nowrap; }
 .seglab-board .chip { border-radius: 1rem; padding: .05rem .6rem; text-align: left; overflow-wrap: anywhere; }
 .seglab-board input[type=number] { font: inherit; width: 5.2rem; color: var(--ink); background: var(--paper);
   border: 1px solid var(--line); border-radius: 5px; padding: .1rem .35rem; }

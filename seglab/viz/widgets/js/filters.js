@@ -11,10 +11,11 @@ export class Filters {
     this.name = h("span", { class: "name" });
     this.chips = h("span", { class: "chips" });
     this.pick = h("select", { "aria-label": "number to filter by", onchange: () => this.read() });
-    this.bounds = ["least", "largest"].map((name) => h("input", { type: "number", step: "any", "aria-label": `${name} value`,
-      onchange: () => this.set() }));
+    this.bounds = ["least", "largest"].map((name) =>
+      h("input", { type: "number", step: "any", "aria-label": `${name} value`, onchange: () => this.set() }));
     this.root = h("div", { class: "filters" }, h("div", { class: "line", "aria-live": "polite" }, this.counted, this.chips, this.name),
-      h("label", { class: "line" }, "filter by ", this.pick, " from ", this.bounds[0], " to ", this.bounds[1]));
+      h("div", { class: "line" }, "filter by ", this.pick,
+        h("span", { class: "bounds" }, " from ", this.bounds[0], " to ", this.bounds[1])));
   }
 
   update() {
@@ -29,7 +30,8 @@ export class Filters {
     if (only) chips.unshift(chip(question, () => ((this.board.only = false), this.board.update())));
     this.chips.replaceChildren(...chips);
     const before = this.pick.value;
-    this.pick.replaceChildren(...this.board.numbers().map(({ spec, label }) => h("option", { value: JSON.stringify(spec) }, label)));
+    const options = this.board.numbers().map(({ spec, label }) => h("option", { value: JSON.stringify(spec) }, label));
+    this.pick.replaceChildren(...options);
     this.pick.value = before;
     if (this.pick.selectedIndex < 0) this.pick.selectedIndex = 0;
     this.read();

@@ -30,7 +30,8 @@ export class Gallery {
     this.root.setAttribute("aria-colcount", columns.length + 1);
     this.space.style.height = `${rows.length * ROW}px`;
     this.active = Math.max(0, rows.indexOf(shown));
-    this.head.replaceChildren(h("div", { role: "columnheader", class: "first" }, "image"), ...columns.map((c) => this.heading(c)));
+    const first = h("div", { role: "columnheader", class: "first" }, "image");
+    this.head.replaceChildren(first, ...columns.map((column) => this.heading(column)));
     this.clear();
     this.root.scrollTop = 0;
     this.fill();
@@ -59,7 +60,7 @@ export class Gallery {
     const [from, to] = filters.get(number.key)?.range ?? [low, high];
     const at = (bin) => low + ((high - low) * bin) / BINS;
     const bars = Array.from(all, (count, bin) => h("i", {
-      class: at(bin + 1) > from && at(bin) < to || from === to && at(bin) <= to && at(bin + 1) >= from ? "in" : "",
+      class: (at(bin + 1) > from && at(bin) < to) || low === high ? "in" : "",
       style: `height: ${count ? Math.max(6, (100 * Math.sqrt(count)) / Math.sqrt(most)) : 0}%` }));
     const element = h("div", { class: "histogram", "aria-hidden": "true",
       title: `${number.label}: ${number.format(low)} to ${number.format(high)}; drag to filter` }, ...bars);

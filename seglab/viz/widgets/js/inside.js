@@ -6,6 +6,7 @@ import { h } from "./dom.js";
 import { largestRegion } from "./regions.js";
 import { Viewer } from "./viewer.js";
 
+const MORE = "The option --inside of seglab report adds images.";
 const KEPT = ["swipe", "side", "flicker", "outcome"]; // modes that a choice keeps
 
 /** What a viewer shows of a cell: the model left, the target right, its classes alone, and the largest region of its
@@ -31,8 +32,8 @@ export async function mountBoard(place, data, texts) {
   place.classList.add("seglab-linked");
   place.replaceChildren(main, beside);
   const show = async (index, choice) => {
-    note.textContent = texts.has(index) ? "" : `This page does not hold the image ${data.images[index]}. The option --inside of seglab report adds images.`;
     stage.hidden = !texts.has(index);
+    note.textContent = stage.hidden ? `This page does not hold the image “${data.images[index]}”. ${MORE}` : "";
     if (stage.hidden) return;
     const scene = JSON.parse(texts.get(index));
     const before = viewer?.state ?? { mode: "swipe" };

@@ -39,7 +39,7 @@ export function columnsOf({ model: m, target: t, pred: p }, { models, classes, c
     ["IoU", `IoU of ${classes[t]}, predicted by ${models[m]}`, ["iou", m, t]],
     ["mIoU", `mean IoU over the classes of the image, predicted by ${models[m]}`, ["miou", m]],
     ["size", `fraction of the labelled pixels that are ${classes[t]}`, ["share", t]],
-    ["confidence", `mean confidence of ${models[m]}`, ["confidence", m]],
+    ["confi\u00addence", `mean confidence of ${models[m]}`, ["confidence", m]],
     ["disagree\u00adment", "highest minus lowest mIoU of the models", ["disagreement"]],
   ];
   const known = { confidence: confidence[m], disagreement: models.length > 1 };

@@ -10,7 +10,8 @@ document.documentElement.classList.add("live"); // the still pictures behind the
 for (const place of document.querySelectorAll(".seglab-scene")) {
   const [first, ...others] = [...place.querySelectorAll("script")];
   const { data, state } = JSON.parse(first.textContent);
-  if ("counts" in data) mountBoard(place, data, new Map(others.map((part) => [Number(part.dataset.image), part.textContent])));
+  const texts = new Map(others.map((part) => [Number(part.dataset.image), part.textContent]));
+  if ("counts" in data) mountBoard(place, data, texts);
   else mount(place, data, state);
 }
 for (const table of document.querySelectorAll(".table table")) sortable(table);

@@ -27,8 +27,8 @@ export class Scatter {
       onpointerup: (event) => this.release(event), onpointercancel: () => ((this.lasso = null), this.draw()) });
     this.selects = [0, 1].map((which) => h("select", { "aria-label": which ? "upward number" : "rightward number",
       onchange: (event) => ((this.axes[which] = JSON.parse(event.target.value)), this.draw()) }));
-    this.root = [h("p", { class: "hint" }, "Each point is an image: ", this.selects[1], " over ", this.selects[0],
-      ". A click shows it; draw around points to select them."), this.canvas];
+    this.root = [h("p", { class: "hint" }, "A click on a point shows the image; a line drawn around points selects them: ",
+      this.selects[1], " over ", this.selects[0]), this.canvas];
     new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
 
@@ -85,7 +85,8 @@ export class Scatter {
     if (this.at !== undefined && document.activeElement === this.canvas) this.ring(context, this.at, color("--accent"));
     if (this.lasso) this.line(context, color("--ink"));
     const [right, up] = this.axes.map((spec) => this.board.number(spec).label);
-    this.canvas.setAttribute("aria-label", `${up} over ${right}, a point for each image. Arrow keys go from point to point, Enter shows one.`);
+    this.canvas.setAttribute("aria-label",
+      `${up} over ${right}, a point for each image. Arrow keys go from point to point, Enter shows one.`);
   }
 
   frame(context, { ranges, alike, numbers, x, y, width, height }, color) {
@@ -172,8 +173,9 @@ export class Scatter {
   }
 
   text(index) {
-    const numbers = this.axes.map((spec) => this.board.number(spec));
-    return `${this.board.data.images[index]}: ${numbers.map(({ label, values, format }) => `${label} ${format(values[index])}`).join(", ")}`;
+    const texts = this.axes.map((spec) => this.board.number(spec))
+      .map(({ label, values, format }) => `${label} ${format(values[index])}`);
+    return `${this.board.data.images[index]}: ${texts.join(", ")}`;
   }
 
   /** Arrow keys go from point to point, from left to right. */
