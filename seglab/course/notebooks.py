@@ -47,10 +47,8 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
 def _is_bare_widget(output: NotebookNode) -> bool:
     """Whether a static page would show nothing but a widget's repr, or the picture of a view whose kernel is gone."""
-    return STILL in output.get("metadata", {}) or {WIDGET_VIEW} <= set(output.get("data", {})) <= {
-        WIDGET_VIEW,
-        "text/plain",
-    }
+    bare = {WIDGET_VIEW} <= set(output.get("data", {})) <= {WIDGET_VIEW, "text/plain"}
+    return bare or STILL in output.get("metadata", {})
 
 
 def _normalise_output(output: NotebookNode) -> None:

@@ -45,6 +45,9 @@ def report(
     mapping: Map = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
+    inside: Annotated[
+        int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")
+    ] = None,
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
     force: Force = False,
@@ -81,6 +84,8 @@ def report(
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
+        if inside is not None:
+            chosen = replace(chosen, inside=inside)
         if runtime or not plan:
             chosen = replace(chosen, runtime=runtime or "auto")
         echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")

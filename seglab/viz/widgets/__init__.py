@@ -13,6 +13,7 @@ adding      the explorer's field for a further model
 explorer    `explore`: choose image and models
 predicted   the page of `seglab predict`
 served      the explorer in the browser without a notebook
+board       the counts of a comparison, packed for a browser
 comparison  `compare_models`: from a number to the images behind it
 js/         the browser side
 """

@@ -13,10 +13,10 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 STILL = "seglab_still"  # key in the metadata of the output with the picture
 GONE = "The kernel of this view is gone: run this cell again."
 PATIENCE = 2.0  # seconds that a cell waits for the picture, which a run without a reader would miss otherwise
-# Of the view: it hides the picture, and shows the sentence once ipywidgets marks it as disconnected.
-LIVE = """<style>.{id} {{ display: none; }} .seglab-gone {{ display: none; line-height: 1.4; padding: .3rem .6rem;
-border-left: 4px solid #d1495b; color: var(--jp-ui-font-color1); }}
-.jupyter-widgets-disconnected .seglab-gone {{ display: block; }}</style><div class="seglab-gone">{gone}</div>"""
+# Of the view: it hides the picture, and is itself seen once ipywidgets marks it as disconnected.
+LIVE = """<style>.{id}, .seglab-live:not(.jupyter-widgets-disconnected) {{ display: none !important; }}</style>
+<div style="line-height: 1.4; padding: .3rem .6rem; border-left: 4px solid #d1495b; color: var(--jp-ui-font-color1)">
+{gone}</div>"""
 # Of the picture: JupyterLab shows an error in place of a view without a kernel.
 PICTURE = """<div class="seglab-still {id}"><style>.jp-OutputArea-child:has(+ .jp-OutputArea-child .seglab-still)
 .jupyter-widgets:not(:has(*)) {{ display: none; }}</style><p>{gone} Until then, this is a picture of it.</p>
@@ -41,7 +41,9 @@ class Kept(widgets.Box):
         name = f"seglab-{self.model_id}"
         children: tuple[widgets.Widget, ...] = self.children
         if not any(isinstance(child, widgets.HTML) and name in child.value for child in children):
-            live = widgets.HTML(LIVE.format(id=name, gone=GONE), layout=widgets.Layout(width="100%", margin="0"))
+            live = widgets.HTML(LIVE.format(id=name, gone=GONE), layout=widgets.Layout(width="100%")).add_class(
+                "seglab-live"
+            )
             self.children = (live, *children)
         shown = super()._repr_mimebundle_()
         publish_display_data({VIEW: (shown[0] if isinstance(shown, tuple) else shown)[VIEW], "text/plain": ""})

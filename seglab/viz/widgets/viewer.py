@@ -95,10 +95,11 @@ class Viewer(anywidget.AnyWidget):
 
     Attributes:
         data: see `scene_data`.
-        state: the current view: mode ("one", "swipe", "side", "flicker", "error", "agreement", "paint"), left and right
-            (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; region, a box (left,
-            top, right, bottom) in pixels to zoom to, or None; pen (class index), brush (radius in pixels) and tool
-            ("brush", "erase", "fill", "pick") for painting.
+        state: the current view: mode ("one", "swipe", "side", "flicker", "error", "outcome", "agreement", "paint");
+            left and right (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; focus,
+            the class whose true positives, false positives and false negatives the mode "outcome" paints; region, a
+            box (left, top, right, bottom) in pixels to zoom to, or None; pen (class index), brush (radius in pixels)
+            and tool ("brush", "erase", "fill", "pick") for painting.
         predictions: layer → prediction, for the scores that the probe shows.
         drawing: uint8 (H,W), the labels that the reader has painted; 255 where there are none.
         photograph_bytes: size of the largest photograph that is taken from the browser; 0 for none.

@@ -307,6 +307,28 @@ def test_classes_and_modes(opened):
         assert (inside[3], edge) == (0, color(SKY))
 
 
+def test_true_positives_false_positives_and_false_negatives(opened):
+    """Of one class and model, each in a colour, with fractions of all pixels; nothing is painted elsewhere."""
+    image, masks, target = small()
+    green, red, blue = [0, 158, 115, 255], [213, 94, 0, 255], [0, 114, 178, 255]
+    with opened(view(image, masks, STREET, target, left=1, focus=SKY).to_html()) as page:
+        choose(page, "outcome")
+        of = page.locator("select[aria-label='class']")
+        found = {"sky": [blue, green, None], "building": [red, None, red], "road": [None, None, blue]}
+        for name, corners in found.items():
+            of.select_option(label=name)
+            assert page.inner_text(".tag.l") == f"{name} of poor"
+            for (x, y), expected in zip([(0, 0), (5, 0), (0, 2)], corners, strict=True):
+                painted = page.evaluate(PIXEL, [LEFT, x, y])
+                assert painted == expected or (expected is None and painted[3] == 0), (name, x, y)
+            assert page.evaluate(PIXEL, [LEFT, 5, 3]) == [0, 0, 0, 255], "void"
+        assert page.inner_text(".key").split("\n") == [
+            "TP, predicted and in the target: 21 %", "FP, only predicted: 0.0 %", "FN, only in the target: 25 %",
+            "void in the target",
+        ]  # fmt: skip
+        assert page.locator(".legend").is_hidden()
+
+
 def test_a_probe_by_mouse_and_by_keys(opened):
     image, masks, target = small()
     with opened(view(image, masks, STREET, target).to_html()) as page:
