@@ -26,6 +26,8 @@ from seglab.evaluation.command import (
     name_and_value,
 )
 
+Inside = Annotated[int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")]
+
 
 def report(
     plan: Annotated[Path | None, Argument(help="A plan, YAML or JSON, instead of these options.")] = None,
@@ -45,9 +47,7 @@ def report(
     mapping: Map = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
-    inside: Annotated[
-        int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")
-    ] = None,
+    inside: Inside = None,
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
     force: Force = False,

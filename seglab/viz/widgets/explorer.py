@@ -200,9 +200,9 @@ class Explorer(Kept, widgets.VBox):
         steps, on_stop = 2 * len(selection.models) + 2, partial(self._stop, selection, finished)
         self.worker.start(self._predict(selection, finished), steps, self._report_error, on_stop)
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the predictions are shown, at most for this time."""
-        self.worker.wait(seconds)
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the predictions are shown, at most for this time; whether they are."""
+        return self.worker.wait(seconds)
 
     def _sample(self, selection: Selection) -> Sample:
         if selection.index is None:

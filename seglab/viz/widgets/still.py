@@ -12,7 +12,7 @@ from seglab.viz.widgets.viewer import Viewer
 VIEW = "application/vnd.jupyter.widget-view+json"
 STILL = "seglab_still"  # key in the metadata of the output with the picture
 GONE = "The kernel of this view is gone: run this cell again."
-PATIENCE = 2.0  # seconds that a cell waits for the picture, which a run without a reader would miss otherwise
+PATIENCE = 2.0  # seconds that a cell waits: in a run without a reader, the kernel ends with the last cell
 # Of the view: it hides the picture, and is itself seen once ipywidgets marks it as disconnected.
 LIVE = """<style>.{id}, .seglab-live:not(.jupyter-widgets-disconnected) {{ display: none !important; }}</style>
 <div style="line-height: 1.4; padding: .3rem .6rem; border-left: 4px solid #d1495b; color: var(--jp-ui-font-color1)">
@@ -34,8 +34,9 @@ class Kept(widgets.Box):
     children: Any
     kept = True
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the picture can be made; subclasses that compute in the background override it."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the picture can be made, at most for this time; whether it can. For work in the background."""
+        return True
 
     def _ipython_display_(self, **_: Any) -> None:
         name = f"seglab-{self.model_id}"
@@ -49,9 +50,10 @@ class Kept(widgets.Box):
         publish_display_data({VIEW: (shown[0] if isinstance(shown, tuple) else shown)[VIEW], "text/plain": ""})
         if self.kept:
             handle = display({"text/plain": GONE}, raw=True, display_id=True, metadata={STILL: True})
-            drawing = Thread(target=lambda: self._draw_still(name, handle), daemon=True)
-            drawing.start()
-            drawing.join(PATIENCE)
+            if self.wait(PATIENCE):
+                self._draw_still(name, handle)
+            else:
+                Thread(target=self._draw_still, args=(name, handle), daemon=True).start()
 
     def _draw_still(self, name: str, handle: Any) -> None:
         self.wait()
