@@ -18,6 +18,7 @@ from seglab.evaluation.command import InputSize, Mean, Runtime, Std, Tile, evalu
 from seglab.inference.command import export
 from seglab.report.command import report
 from seglab.training.command import train
+from seglab.viz.command import explore
 
 if TYPE_CHECKING:
     from seglab.models.adapters import SegModel
@@ -171,6 +172,7 @@ def lab(
     open_lab(folder, ip, port, browser)
 
 
+app.command()(explore)
 app.command()(train)
 
 
@@ -200,6 +202,7 @@ def predict(
 ) -> None:
     """Segment photographs: a mask of class indices, an overlay and rows of a table for each.
 
+    index.html shows them in the browser; hide classes, change the opacity.
     Unusable images are listed and left out. An interrupted call resumes. Masks of
     other programs, and of another photograph of the same name, are kept.
 
@@ -214,6 +217,7 @@ def predict(
     from seglab.data.images import image_paths
     from seglab.inference.folder import claimed, segment
     from seglab.models.weights.zoo import photograph_model
+    from seglab.viz.widgets.predicted import write_page
 
     with plain_errors(), claimed(paths := image_paths(photos), out, force):
         net = _stated(model or photograph_model(), data, classes, size=input_size, mean=mean, std=std, device=device)
@@ -224,6 +228,8 @@ def predict(
             echo(table.round(3).to_string() if len(table) <= 40 else f"{images} images")
             annotations = "" if format == "masks" else f", annotations ({format})"
             echo(f"masks, overlays{annotations} and table.csv are in {out}")
+            shown = set(table.index.get_level_values("image"))
+            echo(write_page(out, [path for path in paths if path.name in shown], net.label, net.classes, force))
         if problems:
             raise ValueError("\n".join(problems))
 

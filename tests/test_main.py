@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from seglab import __version__
 from seglab.__main__ import app
 
-COMMANDS = ["doctor", "datasets", "models", "fetch", "lab", "train", "predict", "evaluate", "report", "export"]
+COMMANDS = [
+    "doctor", "datasets", "models", "fetch", "lab", "explore", "train", "predict", "evaluate", "report", "export",
+]  # fmt: skip
 
 
 def completed(words: str) -> list[str]:

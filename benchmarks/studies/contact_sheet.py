@@ -8,20 +8,18 @@ three with a person (astronaut, camera, grace_hopper), one with a cat (chelsea),
 """
 
 import argparse
-from importlib.resources import files
 from pathlib import Path
 
 from seglab import CLASS_SETS, predict
+from seglab.data.photographs import photograph
 from seglab.masks.painting import overlay
 from seglab.models.weights.zoo import zoo_dir
 from seglab.viz.pictures import describe, legend, side_by_side
 
-SKIMAGE = "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", \
-    "motorcycle_right.png", "clock_motion.png", "coins.png"  # fmt: skip
-PHOTOGRAPHS = [
-    files("matplotlib") / "mpl-data/sample_data/grace_hopper.jpg",
-    *(files("skimage") / "data" / name for name in SKIMAGE),
-]
+PHOTOGRAPHS = [photograph(name) for name in (
+    "grace_hopper.jpg", "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png",
+    "motorcycle_right.png", "clock_motion.png", "coins.png",
+)]  # fmt: skip
 
 
 def bundled() -> list[str]:
@@ -34,7 +32,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=bundled(), help="names or checkpoints; by default the bundled")
     parser.add_argument("--out", type=Path, default=Path("runs/contact_sheet.png"))
     given, classes, panels, masks = parser.parse_args(), CLASS_SETS["photographs"], {}, []
-    for path in map(Path, map(str, PHOTOGRAPHS)):
+    for path in PHOTOGRAPHS:
         for name in given.models:
             p = predict(name, path)
             print(f"{path.stem:<17} {name:<32} {describe(p.mask, classes)}")

@@ -10,11 +10,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
 from filelock import FileLock, Timeout
+from typer import Option
 
 from seglab._utils.paths import PART
 
+# The option of the commands that write into a folder.
+Force = Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")]
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file managers leave
 
 

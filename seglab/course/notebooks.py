@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from seglab._utils.paths import hide_paths, replacing
 from seglab.course.lab import numbered
 from seglab.report.page import QUIET, SCENE, tags
+from seglab.viz.widgets.still import STILL
 
 MAX_CODE_CELLS = 40
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -45,8 +46,9 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
 
 def _is_bare_widget(output: NotebookNode) -> bool:
-    """Whether a static page would show nothing but a widget's repr."""
-    return {WIDGET_VIEW} <= set(output.get("data", {})) <= {WIDGET_VIEW, "text/plain"}
+    """Whether a static page would show nothing but a widget's repr, or the picture of a view whose kernel is gone."""
+    bare = {WIDGET_VIEW} <= set(output.get("data", {})) <= {WIDGET_VIEW, "text/plain"}
+    return bare or STILL in output.get("metadata", {})
 
 
 def _normalise_output(output: NotebookNode) -> None:

@@ -4,6 +4,7 @@ classes      `ClassSet` and the table `CLASS_SETS`
 palette      class colours, colour-vision deficiency, stripes
 translation  from the classes of one set to those of another
 images       an image in any form → uint8 (3,H,W)
+photographs  photographs of scikit-image and matplotlib, for examples
 labels       label maps: read, write, translate, and the one check of labels
 dataset      `Record`, `Sample`, `SegmentationDataset`
 readers      the files of each known data set

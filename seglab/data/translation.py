@@ -203,6 +203,6 @@ def translation_table(own: ClassSet, classes: ClassSet, pairs: Mapping[str, str 
     return torch.tensor(indices + [IGNORE_INDEX] * (256 - len(indices)), dtype=torch.uint8)
 
 
-def in_classes(mask: Tensor, own: ClassSet, classes: ClassSet) -> Tensor:
+def in_classes(mask: Tensor, own: ClassSet, classes: ClassSet, pairs: Mapping[str, str | None] | None = None) -> Tensor:
     """A mask uint8 (H,W) translated from its own classes to `classes`; 255 where there is no counterpart."""
-    return mask if own.names == classes.names else translation_table(own, classes)[mask.long()]
+    return mask if own.names == classes.names else translation_table(own, classes, relevant(pairs, own))[mask.long()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
-from seglab._utils.folders import claim
+from seglab._utils.folders import Force, claim
 from seglab._utils.text import echo, write_csv
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def evaluate(
     device: Annotated[str | None, Option(help="cpu, cuda, mps; by default a GPU where there is one.")] = None,
     runtime: Runtime = "auto",
     csv: Annotated[Path | None, Option(help="Folder to write the tables to, as CSV.")] = None,
-    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
+    force: Force = False,
 ) -> None:
     """Evaluate models on a data set; NAME is a model's name in the tables.
 

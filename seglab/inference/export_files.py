@@ -14,10 +14,12 @@ from torchvision.transforms.v2.functional import resize
 
 from seglab import __version__
 from seglab._utils.errors import unknown
+from seglab._utils.folders import check_absent
 from seglab._utils.hashing import sha256_state
 from seglab._utils.paths import PART, replacing
 from seglab.data.classes import ClassSet, class_set_fields
 from seglab.data.images import read_image
+from seglab.data.photographs import photograph
 from seglab.data.toytown import scene
 from seglab.inference.export import onnx_graph
 from seglab.inference.fast import FastModel, fused, network_size
@@ -66,8 +68,7 @@ def export(
     writers = {".onnx": _write_onnx, ".pt2": _write_program}
     if path.suffix not in (*writers, *tables):
         raise unknown("file ending", path.suffix, (*writers, *tables))
-    if path.exists() and not force:
-        raise ValueError(f"{path} exists already; choose another name, or give --force, which replaces it")
+    check_absent(path, force)
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; create it, or choose another")
     if path.suffix in tables:
@@ -141,13 +142,9 @@ def _compare(model: SegModel, path: Path, images: list[Tensor], scores: list[Ten
 
 
 def _images() -> list[Tensor]:
-    """Photographs that scikit-image and matplotlib bring along, and two scenes of Toytown; of several sizes."""
-    from matplotlib import get_data_path
-    from skimage import data
-
-    photos = [torch.from_numpy(photo()).permute(2, 0, 1) for photo in (data.astronaut, data.chelsea)]
-    hopper = read_image(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg")
-    return [*photos, hopper, *(torch.from_numpy(scene.scene(seed).image) for seed in (0, 1))]
+    """Three photographs and two scenes of Toytown, of several sizes."""
+    photos = [read_image(photograph(name)) for name in ("astronaut.png", "chelsea.png", "grace_hopper.jpg")]
+    return [*photos, *(torch.from_numpy(scene.scene(seed).image) for seed in (0, 1))]
 
 
 def _write_onnx(graph: Graph, path: Path, facts: dict[str, Any], size: tuple[int, int] | None) -> None:

@@ -29,9 +29,17 @@ def save_model(model: SegModel, path: str | Path, half: bool = False, **facts: A
         half: store parameters as float16; BatchNorm's running averages keep their dtype.
         facts: further metadata of these weights (seed, data, epoch, …), as JSON can store them.
 
+    A model from elsewhere keeps its network where it is: load_model("hf:DIR", path) fills it with these weights.
+
     Raises:
+        ValueError: a function, or a file of ONNX or torch.export, which have no weights to store.
         OSError: the file cannot be written, for instance because the disk is full.
     """
+    if not any(True for _ in model.net.parameters()):
+        raise ValueError(
+            f"{model.label} has no weights that a checkpoint could store; keep its file or function, and name the model"
+            " by it: load_model('x.onnx'), or wrap(function, classes)"
+        )
     parameters = {name for name, _ in model.net.named_parameters()} if half else set()
     state = {
         key: (value.half() if key in parameters else value).detach().cpu().contiguous()
@@ -88,7 +96,8 @@ def _check_card(card: Any) -> None:
     valid = {
         "model": _is_text(card["model"]), "aux": isinstance(card.get("aux", False), bool),
         "norm": card.get("norm") in (None, "group", "sync"),
-        "short": card.get("short") is None or _is_side(card["short"]), "run": _is_run(card.get("run", {})),
+        "short": card.get("short") is None or _is_side(card["short"]) or _is_size(card["short"]),
+        "run": _is_run(card.get("run", {})),
         "tile": card.get("tile") is None or _is_size(card["tile"]),
     }  # fmt: skip
     if wrong := [key for key, right in valid.items() if not right]:

@@ -14,7 +14,7 @@ from seglab.data.classes import CLASS_SETS, ClassSet, class_set, class_set_from
 from seglab.models.adapters import SegModel
 from seglab.models.checkpoints import copy_weights, read_checkpoint
 from seglab.models.norms import with_norm
-from seglab.models.registry import row
+from seglab.models.registry import MODELS, row
 from seglab.models.sources.opening import is_source, source_model
 from seglab.models.sources.stated import Size, stated
 from seglab.models.sources.tv import model_and_weights
@@ -63,7 +63,8 @@ def load_model(
             transformers, `"smp:OWNER/NAME"` or `"smp:DIR"` of segmentation_models_pytorch, `"tv:…"` with the name of
             torchvision's weights, a file of TorchScript (.pt, .ts), ONNX (.onnx) or torch.export (.pt2).
         weights: key in `MODELS[name].weights`, or the path of a checkpoint. By default the first weights of the row;
-            None leaves the model untrained.
+            None leaves the model untrained. For a model from elsewhere a checkpoint of its training, as `save_model`
+            wrote it.
         classes: a class set or its key in `CLASS_SETS`; by default the classes of the weights, and street classes for
             an untrained model. Other classes than those of the weights get a new last layer, which has to be trained.
             For a model from elsewhere the classes of its scores, where it does not state them: also names,
@@ -82,8 +83,13 @@ def load_model(
     target = find_device(device)  # before any download
     if is_source(name):
         _check_source(name, weights, aux, norm)
+        facts, state = _read(Path(str(weights))) if weights != DEFAULT else ({}, {})
+        known = class_set_from(facts["classes"]) if facts and classes is None else classes
         with _IMPORTING:
-            return source_model(str(name), stated(classes, size, mean, std)).to(target).eval()
+            model = source_model(str(name), stated(known, size, mean, std))
+        if facts:
+            _fill(model, _Found(model.spec, "", {**model.facts, **facts}, state))
+        return model.to(target).eval()
     if any(value is not None for value in (size, mean, std)):
         raise ValueError(f"{name} states its own size and normalisation; leave out size, mean and std")
     if str(name).startswith("tv:"):
@@ -98,8 +104,11 @@ def load_model(
 
 def _check_source(name: str | Path, weights: str | Path | None, aux: bool | None, norm: str | None) -> None:
     """Raise a ValueError for arguments that have no meaning for a model from elsewhere."""
-    if weights != DEFAULT or aux or norm:
-        raise ValueError(f"{name} holds its weights and its network; leave out weights, aux and norm")
+    if (weights != DEFAULT and not str(weights).endswith(".safetensors")) or aux or norm:
+        raise ValueError(
+            f"{name} holds its weights and its network; leave out aux, norm, and weights other than a checkpoint"
+            " (.safetensors)"
+        )
 
 
 def _find(name: str | Path, weights: str | Path | None) -> _Found:
@@ -108,6 +117,12 @@ def _find(name: str | Path, weights: str | Path | None) -> _Found:
         if weights not in (DEFAULT, None):
             raise ValueError(f"{name} is a checkpoint and holds its weights; leave out weights={str(weights)!r}")
         facts, state = _read(Path(name))
+        if facts["model"] not in MODELS:
+            raise ValueError(
+                f"{name} holds weights of the unknown model {facts['model']!r}, without its network. Weights of a model"
+                f" from elsewhere are loaded into it: load_model('hf:…', {str(name)!r}); those of a module of your own"
+                " by its load_state_dict, from safetensors.torch.load_file"
+            )
         return _Found(row(facts["model"]), "", facts, state)
     model, _, key = str(name).partition(":")
     spec = row(model)
@@ -155,12 +170,14 @@ def _fill(model: SegModel, found: _Found) -> None:
     facts, run = found.facts, found.facts.get("run", {})
     model.facts = facts
     # Checkpoints written before "short" was stored, as those in data/zoo, have the size of the crops only.
-    model.short = facts["short"] if "short" in facts else min(run["size"]) if run else None
+    short = facts["short"] if "short" in facts else min(run["size"]) if run else None
+    model.short = tuple(short) if isinstance(short, list) else short
     model.tile = tuple(facts["tile"]) if facts.get("tile") else None
     if found.name or run:
         model.label = f"{found.spec.name}:{found.name or run['train'].rsplit(maxsplit=3)[0]}"
     if facts["classes"]:
-        copy_weights(found.state, model.net, new_head=model.classes.names != found.classes.names)
+        new_head = found.spec.name in MODELS and model.classes.names != found.classes.names
+        copy_weights(found.state, model.net, new_head)
     else:
         copy_weights(found.state, model.backbone)
         model.mark_untrained()

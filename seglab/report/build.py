@@ -145,7 +145,7 @@ def _keep_plan(plan: Plan, folder: Path) -> None:
     """Write the plan into the folder; raise ValueError if the folder holds counts of another plan."""
     values, path, store = json.loads(json.dumps(asdict(plan))), folder / "plan.json", folder / "counts.sqlite"
     stored = _json(path) if path.is_file() else {}
-    differing = [key for key in values if stored.get(key) != values[key]]  # older plans lack some keys
+    differing = [key for key in values if key != "inside" and stored.get(key) != values[key]]  # older plans lack keys
     if differing and store.is_file() and len(read(store).images):
         raise ValueError(
             f"{folder} holds a report of another plan (it differs in {', '.join(differing)}); use another folder"
@@ -176,7 +176,14 @@ def counts_hash(results: Results) -> str:
 
 
 def write_tables(results: Results, folder: Path) -> None:
-    """Write every table that follows from the counts alone as CSV; times are left out."""
+    """Write `tables_of` as CSV files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables_of(results).items():
+        write_csv(table, folder / f"{name}.csv")
+
+
+def tables_of(results: Results) -> dict[str, pd.DataFrame]:
+    """File name without suffix → every table that follows from the counts alone; times are left out."""
     tables = {
         "summary": results.summary().drop(columns=["ms", "seeds", "why"]),
         "seeds": results.seeds(), "iou": results.iou_table(), "conventions": results.conventions(),
@@ -195,9 +202,7 @@ def write_tables(results: Results, folder: Path) -> None:
         tables["boundary"] = results.boundary_iou()
     if CALIBRATION in kinds:
         tables |= {f"calibration-{files[name]}": table for name, table in calibrations(results).items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        write_csv(table, folder / f"{name}.csv")
+    return tables
 
 
 def calibrations(results: Results) -> dict[str, pd.DataFrame]:

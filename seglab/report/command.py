@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from seglab._utils.errors import plain_errors
+from seglab._utils.folders import Force
 from seglab._utils.text import echo
 from seglab.evaluation.command import (
     OWN,
@@ -24,6 +25,8 @@ from seglab.evaluation.command import (
     given_for,
     name_and_value,
 )
+
+Inside = Annotated[int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")]
 
 
 def report(
@@ -44,9 +47,10 @@ def report(
     mapping: Map = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
+    inside: Inside = None,
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
-    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
+    force: Force = False,
     check: Annotated[Path | None, Option(metavar="DIR", help="Evaluate this report again and compare.")] = None,
 ) -> None:
     """Compare models, and write a page that can be reproduced. After an interruption, the same command continues.
@@ -80,6 +84,8 @@ def report(
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
+        if inside is not None:
+            chosen = replace(chosen, inside=inside)
         if runtime or not plan:
             chosen = replace(chosen, runtime=runtime or "auto")
         echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")

@@ -4,7 +4,7 @@ Functions from `Results` to sentences and tables, as plain text without markup.
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,8 @@ from seglab.data.palette import voc_colors
 from seglab.evaluation.evaluators import Predictions
 from seglab.evaluation.results import Results
 from seglab.inference.prediction import predict
+from seglab.models.adapters import SegModel
+from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
 from seglab.report.plan import Plan
 
@@ -126,21 +128,48 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def predictions_of(plan: Plan, data: DataSelection, image_id: str) -> tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]:
-    """An image of a plan and each model's prediction (first seed): name → mask (H,W), classes of the mask."""
+def predictions_of(
+    plan: Plan, data: DataSelection, ids: Iterable[str]
+) -> Iterator[tuple[Sample, dict[str, tuple[Tensor, ClassSet]]]]:
+    """Images of a plan and each model's prediction (first seed): name → mask (H,W), classes of the mask."""
     dataset = data.load()
-    sample = dataset[dataset.ids.index(image_id)]
-    predictions: dict[str, tuple[Tensor, ClassSet]] = {}
+    models: dict[str, Predictions | SegModel] = {}
     for name, model in plan.evaluables(dataset):
-        if name in predictions:  # another seed
-            continue
-        if isinstance(model, Predictions):
-            classes = class_set(model.classes)
-            predictions[name] = read_mask(model.path(sample.id), classes), classes
-        else:
-            p = predict(model, sample.image, precision=plan.precision, runtime=plan.runtime)
-            predictions[name] = p.mask, p.classes
-    return sample, predictions
+        if name not in models:  # else another seed
+            models[name] = model if isinstance(model, Predictions | SegModel) else load_model(model)
+    for image_id in ids:
+        sample = dataset[dataset.ids.index(image_id)]
+        yield sample, {name: _prediction(plan, model, sample) for name, model in models.items()}
+
+
+def _prediction(plan: Plan, model: Predictions | SegModel, sample: Sample) -> tuple[Tensor, ClassSet]:
+    if isinstance(model, Predictions):
+        classes = class_set(model.classes)
+        return read_mask(model.path(sample.id), classes), classes
+    p = predict(
+        model, sample.image, precision=plan.precision, tile=plan.tile, overlap=plan.overlap, runtime=plan.runtime
+    )
+    return p.mask, p.classes
+
+
+def worst_images(results: Results) -> pd.DataFrame:
+    """For each class and model the image with most pixels of errors: class, model, image, pixels, IoU on this image."""
+    firsts = {name: results.parts[results.runs_of(name)[0]] for name in results.names}
+    ids, rows = results.images["id"].tolist(), []
+    for k, label in enumerate(results.evaluated):
+        for name, parts in firsts.items():
+            hits, target, pred = parts[:, k].T
+            union = target + pred - hits
+            i = int((union - hits).argmax())
+            if errors := int(union[i] - hits[i]):
+                rows.append((label, name, ids[i], errors, f"{hits[i] / union[i]:.2f}"))
+    return pd.DataFrame(rows, columns=["class", "model", "image", "pixels of errors", "IoU"])
+
+
+def in_percent(confusion: pd.DataFrame) -> pd.DataFrame:
+    """A table of `Results.confusion` in percent of each row, as text with one decimal; "–" for an absent class."""
+    percent = 100 * confusion.div(confusion.sum(axis=1).where(lambda total: total > 0), axis=0)
+    return percent.map(lambda value: "–" if pd.isna(value) else f"{value:.1f}").rename_axis(columns=None)
 
 
 def colophon() -> str:

@@ -4,6 +4,7 @@ The page holds the Markdown cells and the outputs of the code cells that are tag
 script, the only one that may run, are part of the file; it refers to no other address.
 """
 
+import base64
 import html
 import logging
 import re
@@ -17,6 +18,7 @@ import pandas as pd
 from nbformat import NotebookNode
 
 from seglab._utils.paths import hide_paths
+from seglab._utils.text import csv_text
 from seglab.viz.widgets.html import document, fragment
 from seglab.viz.widgets.viewer import Viewer
 
@@ -42,9 +44,21 @@ def paragraph(*sentences: str, tag: str = "p", kind: str = "") -> Html:
     return Html(f'<{tag} class="{html.escape(kind)}">{html.escape(" ".join(sentences))}</{tag}>')
 
 
-def details(title: str, *tables: pd.DataFrame, digits: int = 3) -> Html:
-    """Tables in a section that is collapsed at first."""
-    inside = "".join(f'<div class="table">{t.rename_axis(None).round(digits).to_html()}</div>' for t in tables)
+def linked(shown: Any, table: pd.DataFrame, name: str) -> Html:
+    """A table, as `shown` (a DataFrame or a Styler), with a link that saves `table` as NAME.csv."""
+    return Html(f'<div class="table">{shown.to_html()}</div>{csv_link(table, name)}')
+
+
+def csv_link(table: pd.DataFrame, name: str) -> Html:
+    """A link that saves a table as the file NAME.csv; the page holds its text, so that it can be sent alone."""
+    text = base64.b64encode(csv_text(table).encode(errors="backslashreplace")).decode()
+    file = html.escape(f"{name}.csv", quote=True)
+    return Html(f'<p class="csv"><a download="{file}" href="data:text/csv;base64,{text}">{file}</a></p>')
+
+
+def details(title: str, *tables: pd.DataFrame, digits: int = 3, link: str = "") -> Html:
+    """Tables in a section that is collapsed at first, and open in print; `link` is HTML below them."""
+    inside = "".join(f'<div class="table">{t.rename_axis(None).round(digits).to_html()}</div>' for t in tables) + link
     return Html(f'<details class="wide"><summary>{html.escape(title)}</summary>{inside}</details>')
 
 
@@ -105,11 +119,13 @@ def _cell(cell: NotebookNode) -> Iterator[str]:
 def _output(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     """The richest form of an output that needs no network."""
     if SCENE in data:
-        scene = fragment(data[SCENE]["data"], data[SCENE]["state"])
-        return f'{scene}<div class="still">{_output({"image/png": data["image/png"]}, metadata)}</div>'
+        still = {kind: data[kind] for kind in ("image/png", "text/html") if kind in data}
+        if "image/png" in still:
+            still.pop("text/html", None)
+        return f'{fragment(**data[SCENE])}<div class="still">{_output(still, metadata)}</div>'
     if "text/html" in data:
         text = hide_paths(data["text/html"])
-        return f'<div class="table">{text}</div>' if "<table" in text and "<details" not in text else text
+        return f'<div class="table">{text}</div>' if "<table" in text and 'class="table"' not in text else text
     if "image/png" in data:
         image = metadata.get("image/png", {})
         alt, png = html.escape(image.get("alt", ""), quote=True), data["image/png"].replace("\n", "")

@@ -30,7 +30,7 @@ _GIVEN = ("classes", "size", "mean", "std")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a report compares, and how; the last nine fields but `title` are arguments of `evaluate`."""
+    """What a report compares, and how; the fields after `inside` are arguments of `evaluate`."""
 
     # Name in the tables → what `load_model` takes, once for each training seed: a name, or with `_GIVEN` as a mapping.
     models: Mapping[str, tuple[str | Mapping[str, Any], ...]]
@@ -39,6 +39,7 @@ class Plan:
     classes: str | None = None  # class set of these label maps, if it is not that of the data
     mapping: Mapping[str, str | None] | None = None  # class of a model → class of the data
     title: str = ""
+    inside: int | None = None  # images of each data set that the page holds with all label maps, see `inside`
     size: str = "original"
     precision: str = "float32"
     batch: int = 1

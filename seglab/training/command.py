@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from typer import Argument, Context, Option
 
 from seglab._utils.errors import plain_errors
-from seglab._utils.folders import claim
+from seglab._utils.folders import Force, claim
 from seglab._utils.text import echo
 from seglab.training.recipe import Recipe
 
@@ -38,7 +38,7 @@ def train(
     start: Annotated[Path | None, Option(help="Checkpoint to start from, as another run's best.safetensors.")] = None,
     norm: Annotated[str | None, Option(help="Replace BatchNorm by group or sync norm.")] = None,
     workers: Annotated[int, Option(help="Processes that load images.")] = 0,
-    force: Annotated[bool, Option("--force", help="Write into that folder although it holds other files.")] = False,
+    force: Force = False,
     **recipe: Any,
 ) -> None:
     """Train a model. After an interruption, the same command continues.

@@ -6,5 +6,6 @@ grids      small label maps and tables with the value in every cell
 charts     classes, confusion, calibration, training
 intervals  values with their uncertainty; leaderboard
 diagrams   blocks of a model; paths through the course
+command    `seglab explore`
 widgets/   viewer, explorer, linked comparison
 """

@@ -107,7 +107,7 @@ def test_files_of_classes_are_read_by_the_readers_of_annotation_formats(net, tmp
 def test_nothing_is_replaced_or_left_behind(net, tmp_path, monkeypatch):
     kept = tmp_path / "kept.csv"
     kept.write_text("mine")
-    with pytest.raises(ValueError, match=r"kept.csv exists already; choose another name, or give --force"):
+    with pytest.raises(ValueError, match=r"kept.csv exists already and is kept; choose another name, or add --force"):
         export(net, kept)
     assert kept.read_text() == "mine"
     export(net, kept, force=True)

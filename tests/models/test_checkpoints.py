@@ -4,14 +4,18 @@ import copy
 import json
 import os
 
+import helpers.hub_models as small
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from seglab._utils.hashing import sha256_state
 from seglab.data.classes import CLASS_SETS, class_set_fields, class_set_from
+from seglab.inference.prediction import predict
+from seglab.models.adapters import wrap
 from seglab.models.checkpoints import read_checkpoint, save_model
 from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
@@ -167,6 +171,48 @@ def test_weights_that_were_read_do_not_depend_on_the_file(untrained, tmp_path):
     before = sha256_state(state)
     os.truncate(path, 0)  # a mapped file would end the process here, with a bus error
     assert sha256_state(state) == before
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch recommends torch.export
+@pytest.mark.parametrize("source", ["hf", "smp", "pt"])
+def test_weights_of_a_model_from_elsewhere_are_loaded_into_it_again(tmp_path, source):
+    torch.manual_seed(0)
+    given, path = {"classes": "sky,road,tree", "size": (64, 64), "mean": (0.5,) * 3, "std": (1,) * 3}, tmp_path / "a.pt"
+    name = f"{source}:{tmp_path / 'mine'}" if source != "pt" else str(path)
+    if source == "hf":
+        small.write(tmp_path / "mine", small.data2vec())
+    elif source == "smp":
+        smp.Unet("resnet18", encoder_weights=None, classes=3).save_pretrained(tmp_path / "mine")
+    else:
+        torch.jit.trace(torch.nn.Conv2d(3, 3, 3, padding=1), torch.zeros(1, 3, 9, 9)).save(path)
+    model = load_model(name, device="cpu", **given)
+    image = torch.randint(0, 256, (3, 70, 90), dtype=torch.uint8)
+    before = predict(model, image).scores()
+    for weight in model.net.parameters():
+        weight.data.mul_(1.1)
+    save_model(model, tmp_path / "trained.safetensors", epoch=3)
+    del given["classes"]  # which the checkpoint states
+    again = load_model(name, tmp_path / "trained.safetensors", device="cpu", **given)
+    assert torch.equal(predict(again, image).scores(), predict(model, image).scores())
+    assert not torch.equal(predict(again, image).scores(), before)
+    assert (again.classes, again.short, again.facts["epoch"]) == (model.classes, (64, 64), 3)
+    assert again.facts["source"] == model.facts["source"]
+    with pytest.raises(ValueError, match=r"unknown model '.*', without its network\. .*\('hf:…', '.*trained"):
+        load_model(tmp_path / "trained.safetensors")
+    save_model(wrap(torch.nn.Conv2d(3, 2, 1), "membrane"), tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="does not fit"):
+        load_model(name, tmp_path / "other.safetensors", "sky,road,tree", device="cpu", **given)
+
+
+def test_what_has_no_weights_is_not_saved(tmp_path):
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(ValueError, match=r"red_or_not has no weights .*; keep its file or function"):
+        save_model(wrap(red_or_not, "membrane"), path)
+    assert not path.exists()
+
+
+def red_or_not(images):
+    return images[:, :2]
 
 
 @pytest.mark.parametrize("name", CLASS_SETS)

@@ -1,5 +1,6 @@
 """Findings of a comparison, on made-up counts."""
 
+import pandas as pd
 import pytest
 from helpers.stores import fill, masks, spoilt
 
@@ -78,3 +79,18 @@ def test_square_confusion_has_a_row_for_other(results):
     assert table.shape == (12, 12)
     assert (table[:-1, -1] == 7).all()
     assert not table[-1].any()
+
+
+def test_the_worst_image_of_each_class(results):
+    table = findings.worst_images(results).set_index(["class", "model"])
+    per_image = results.per_image().set_index(["model", "id"])
+    for (label, name), row in table.iterrows():
+        where = results.where(name, label)
+        assert row["pixels of errors"] == where["pixels"].max()
+        assert row["image"] in where.loc[where["pixels"] == row["pixels of errors"], "id"].tolist()
+        assert row["IoU"] == f"{per_image.loc[(name, row['image']), label]:.2f}"
+
+
+def test_confusion_in_percent():
+    table = pd.DataFrame([[3, 1], [0, 0]], index=["a", "b"], columns=["a", "b"])
+    assert findings.in_percent(table).to_numpy().tolist() == [["75.0", "25.0"], ["–", "–"]]

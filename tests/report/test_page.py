@@ -6,6 +6,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -15,6 +16,7 @@ from seglab.data.classes import ClassSet
 from seglab.data.loading import DataSelection
 from seglab.data.palette import voc_colors
 from seglab.report import build, findings, page
+from seglab.report.inside import page_board
 from seglab.report.plan import Plan
 from seglab.viz import charts, intervals
 from seglab.viz.widgets.html import document
@@ -50,7 +52,10 @@ def assert_harmless(text):
     for tag, attributes in elements:
         assert not [name for name in attributes if name.startswith("on")], tag
         for name in ("src", "href", "srcset", "data", "action"):
-            assert attributes.get(name, "#").startswith(("#", "data:image/png")), (tag, attributes)
+            assert attributes.get(name, "#").startswith(("#", "data:image/png", "data:text/csv;base64,")), (
+                tag,
+                attributes,
+            )
 
 
 def test_page_needs_no_network_and_runs_only_the_viewer(written):
@@ -90,23 +95,25 @@ def test_names_with_html_are_escaped(tmp_path):
         plan = Plan({}, (selection,), {HOSTILE: str(data / "preds")}, "hostile",
                     title="</title><script>alert(0)</script>")  # fmt: skip
         measured = build.measure(plan, tmp_path / "s.sqlite", progress=False)
-        nb = new_notebook(cells=list(cells_of(measured)))
+        nb = new_notebook(cells=list(cells_of(plan, measured)))
     assert_harmless(page.to_html(nb, plan.heading()))
 
 
-def cells_of(measured):
+def cells_of(plan, measured):
     """What the template shows, without a kernel."""
     results = next(iter(measured.values()))
     shown = [
         page.paragraph(findings.abstract(measured)), page.paragraph(results.convention(), kind="note"),
         findings.readable(results), results.iou_style(), findings.mistakes(results), findings.telling_images(results),
-        page.details(HOSTILE, results.identity(), results.data_table()),
+        page.details(HOSTILE, results.identity(), results.data_table(), link=page.csv_link(results.seeds(), HOSTILE)),
+        page.linked(results.iou_style(), results.iou_table(), '"><script>'), page_board(plan, plan.data[0], results),
         intervals.leaderboard({results.data: results.summary()}), intervals.dot_plot(results.conventions()),
         charts.confusion(*findings.square(results.confusion(HOSTILE))), page.Scene(scene_of(results)),
     ]  # fmt: skip
     for value in shown:
         if hasattr(value, "_repr_mimebundle_"):
-            data, metadata = value._repr_mimebundle_()
+            bundle = value._repr_mimebundle_()
+            data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         else:
             data, metadata = {"text/html": value._repr_html_()}, {}
         output = new_output("display_data", data, metadata=metadata)
@@ -135,6 +142,9 @@ def test_page_holds_only_report_cells():
     assert "&lt;True&gt;" in text
 
 
+CLOSED = """[...document.querySelectorAll("details:not([open]) table")].map((table) => table.checkVisibility())"""
+
+
 def test_page_in_a_browser_without_network(written, browser):
     context = browser.new_context(offline=True)
     seen, asked, problems = context.new_page(), [], []
@@ -148,7 +158,7 @@ def test_page_in_a_browser_without_network(written, browser):
         broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
         assert seen.evaluate(broken) == 0
     assert seen.locator(".still").first.is_hidden(), "what lives stands in its place"
-    scene = seen.locator(".seglab-viewer").first
+    scene = seen.locator("main > .seglab-scene:not(.seglab-linked) .seglab-viewer").first
     scene.scroll_into_view_if_needed()
     scene.locator("select[aria-label='view']").select_option("error")
     assert scene.locator(".key").inner_text().split("\n") == [
@@ -156,7 +166,9 @@ def test_page_in_a_browser_without_network(written, browser):
     ]  # fmt: skip
     scene.locator(".pane").first.hover(position={"x": 5, "y": 5})
     assert "row" in scene.locator(".probe").inner_text()
+    assert not seen.evaluate(CLOSED).count(True), "closed at first"
     seen.emulate_media(media="print")
+    assert all(seen.evaluate(CLOSED)), "paper cannot be opened"
     assert seen.locator(".still").first.is_visible()
     assert seen.locator(".seglab-scene").first.is_hidden()
     seen.emulate_media(media="screen")
@@ -165,5 +177,44 @@ def test_page_in_a_browser_without_network(written, browser):
     seen.click("summary:has-text('Licences')")
     assert seen.locator("details:has-text('Licences') table").is_visible()
     assert len(seen.pdf(format="A4")) > 50_000
+    tables_sort_and_are_saved(seen, written)
+    a_board_works_in_the_page(seen)
     assert not problems
     assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+def tables_sort_and_are_saved(seen, written):
+    """A click on a heading sorts; the link below saves the same bytes as the file in the folder."""
+    table = seen.locator("h2:has-text('Class by class') ~ .table").first
+    names = "rows => rows.map(row => row.cells[0].textContent.trim())"
+    before = table.locator("tbody tr").evaluate_all(names)
+    table.get_by_role("button", name="unet").click()
+    values = pd.read_csv(written / "tables/toytown-test/iou.csv", index_col=0)["unet"]
+    descending = values.drop("mean").sort_values(ascending=False)
+    shown = table.locator("tbody tr").evaluate_all(names)
+    assert shown[-1] == before[-1] == "mean"
+    assert [f"{values[name]:.3f}" for name in shown[:-1]] == [f"{value:.3f}" for value in descending]
+    table.get_by_role("button", name="unet").click()
+    assert table.locator("tbody tr").evaluate_all(names)[0] == descending.index[-1]
+    assert table.locator("[aria-sort=ascending]").count() == 1
+    with seen.expect_download() as saved:
+        seen.locator("a[download='toytown-test-iou.csv']").click()
+    assert saved.value.path().read_bytes() == (written / "tables/toytown-test/iou.csv").read_bytes()
+    files = [p.name for p in (written / "tables").rglob("confusion-*.csv")]
+    assert seen.locator("a[download*=confusion]").count() == len(files) == 4, "each model on each data set"
+
+
+def a_board_works_in_the_page(seen):
+    """Two data sets, two boards; a click on a class shows where it is wrong, without a kernel."""
+    boards = seen.locator(".seglab-linked")
+    assert boards.count() == 2
+    assert boards.locator(".counted").all_inner_texts()[1].endswith("of 3 images")
+    first = boards.first
+    first.get_by_role("button", name="pedestrian of <b>lr</b>,").click()
+    first.locator(".tag.l", has_text="<b>lr</b>").first.wait_for()
+    assert first.locator(".legend button[aria-pressed=true] .n").all_inner_texts() == ["pedestrian"]
+    first.get_by_label("view", exact=True).select_option("outcome")
+    assert first.locator(".tag.l").first.inner_text() == "pedestrian of <b>lr</b>"
+    first.get_by_role("button", name="pole of unet,").click()
+    first.locator(".tag.l", has_text="pole of unet").first.wait_for()
+    assert first.locator(".gallery img").count() > 3

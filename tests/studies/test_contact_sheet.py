@@ -1,7 +1,5 @@
 """The contact sheet: the best bundled model finds every person and cat in photographs of no data set."""
 
-from pathlib import Path
-
 import contact_sheet as study
 import pytest
 
@@ -24,7 +22,7 @@ def model():
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_best_model_is_right_on_every_person_and_cat(model, name):
-    path = next(path for path in map(Path, map(str, study.PHOTOGRAPHS)) if path.stem == name)
+    path = next(path for path in study.PHOTOGRAPHS if path.stem == name)
     mask = predict(model, path).mask
     height, width = mask.shape
     found = {(y, x): model.classes.names[mask[int(y * height), int(x * width)]] for y, x in RIGHT[name]}
@@ -33,7 +31,7 @@ def test_the_best_model_is_right_on_every_person_and_cat(model, name):
 
 def test_most_of_the_other_photographs_is_background(model):
     background = CLASS_SETS["photographs"].index("background")
-    others = [path for path in map(Path, map(str, study.PHOTOGRAPHS)) if path.stem not in RIGHT]
+    others = [path for path in study.PHOTOGRAPHS if path.stem not in RIGHT]
     assert len(others) == 6
     assert all((predict(model, path).mask == background).float().mean() > 0.95 for path in others)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seglab.inference.export import INPUT
 from seglab.inference.runtimes.session import Graphs, Session
+from seglab.models.sources.exported import onnx_session
 
 
 class OnnxRuntime(Session):
@@ -26,13 +27,9 @@ class OnnxRuntime(Session):
         self._sessions: dict[Path, Any] = {}
 
     def __call__(self, batch: Tensor) -> Tensor:
-        import onnxruntime
-
         path = self.graphs.path((batch.shape[2], batch.shape[3]))
         if path not in self._sessions:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads, options.log_severity_level = self.threads, 4  # errors are raised as well
-            self._sessions[path] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._sessions[path] = onnx_session(path, self.threads)
         (scores,) = self._sessions[path].run(None, {INPUT: batch.contiguous().numpy()})
         return torch.from_numpy(scores)
 

@@ -111,19 +111,24 @@ class Exported(nn.Module):
             )
 
 
+def onnx_session(path: Path, threads: int) -> Any:
+    """The session of ONNX Runtime that computes a file on the CPU with this number of threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 4  # errors are raised as well
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxNet(Exported):
     """An ONNX file in ONNX Runtime."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         try:
-            import onnxruntime
+            self.session = onnx_session(path, torch.get_num_threads())
         except ModuleNotFoundError:
             raise ValueError(f"{path} runs in ONNX Runtime; install it: pip install .[fast]") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
-        try:
-            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common class
             raise ValueError(f"{path} cannot be read as ONNX: {str(error)[:300]}") from None
         self._take(self.session.get_modelmeta().custom_metadata_map.get(KEY))

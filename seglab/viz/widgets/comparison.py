@@ -9,6 +9,7 @@ from typing import Any
 import anywidget
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 import traitlets
 from numpy.typing import NDArray
 
@@ -21,12 +22,13 @@ from seglab.inference.prediction import predict
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
 from seglab.viz.widgets import views
+from seglab.viz.widgets.board import OTHER, numbers, tables, thumbnail
 from seglab.viz.widgets.html import script
 from seglab.viz.widgets.joint import Joint, join
+from seglab.viz.widgets.still import Kept
 from seglab.viz.widgets.viewer import PAIRS, Viewer, voided
 
-MOST_LISTED = 60  # images
-OTHER = "other"  # column of a confusion matrix: predictions of none of the evaluated classes
+MOST_ASKED = 60  # thumbnails in one message
 
 
 def compare_models(
@@ -34,7 +36,11 @@ def compare_models(
     dataset: SegmentationDataset | None = None,
     models: Mapping[str, str | Path | SegModel] | None = None,
 ) -> "Comparison":
-    """An IoU table, a confusion matrix and a scatter plot; a click on a value shows the images behind it.
+    """An IoU table, a confusion matrix, a scatter plot and a table of images, beside a viewer of the image shown.
+
+    A click on a value lists the images behind it and shows the first one. Images are sorted and filtered by any number
+    (pixels of a cell, IoU of a class, mIoU, size of a class, confidence, disagreement of the models), or selected with
+    a lasso among the points; `selection` returns those that are left.
 
     Args:
         results: of one data set; or the path of a store that holds one.
@@ -81,16 +87,26 @@ def _loaded(name: str, model: str | Path | SegModel) -> SegModel:
 
 
 class Board(anywidget.AnyWidget):
-    """The table, the matrix and the scatter plot; `js/comparison.js` describes its traits."""
+    """The views of the counts, left of the viewer.
+
+    Traits:
+        tables: see `board.tables`.
+        chosen: {"model", "target", "pred"}, indices of a cell; pred is None for all errors of a class. The page adds
+            "image", the id of the first image of its list.
+        found: [{"id", "pixels"}] the images where the cell occurs, most pixels first.
+        shown: id of the image in the viewer.
+        selected: indices of the images that the page lists, in its order; None before the page has loaded.
+    """
 
     _esm = script("comparison")
     tables = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Dict().tag(sync=True)
-    found: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    found: traitlets.List[dict[str, Any]] = traitlets.List()
     shown = traitlets.Unicode().tag(sync=True)
+    selected = traitlets.Any().tag(sync=True)
 
 
-class Comparison(widgets.VBox):
+class Comparison(Kept):
     """See `compare_models`: `board` to click on, `viewer` of the image with all predictions, `problem` for errors."""
 
     def __init__(self, results: Results, dataset: SegmentationDataset, models: Mapping[str, SegModel]) -> None:
@@ -117,25 +133,40 @@ class Comparison(widgets.VBox):
         self.viewer = Viewer(data, {"mode": "swipe"}, predictions)
         self.board.observe(self._choose, "chosen")
         self.board.observe(self._show_image, "shown")
+        self.board.on_msg(lambda _, message, __: self._send_thumbnails(message))
+        for part, kind in ((self.board, "left"), (self.viewer, "right")):
+            part.add_class(kind)
+        self.problem.layout.width = "100%"
         super().__init__([self.board, self.viewer, self.problem])
+        self.add_class("seglab-linked")
         self._choose()
 
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The images that the board lists, in its order, with the numbers of `board.numbers` for the chosen cell."""
+        table, rows = numbers(self.results, *self._cell()), self.board.selected
+        if rows is None:  # no page has shown the board
+            rows = table.reset_index().set_index("id").loc[[row["id"] for row in self.board.found], "index"]
+        return table.iloc[list(rows)].reset_index(drop=True)
+
     def _choose(self, _: Any = None) -> None:
-        """List the images with pixels of the chosen cell; show the first: model on the left, target on the right."""
+        """List the images with pixels of the chosen cell; show the first: model on the left, target on the right.
+
+        In the view of true and false positives, which needs no second layer, the class changes there.
+        """
         try:
             cell = self._cell()
         except (KeyError, IndexError, TypeError):
             self.problem.value = f"There is no such cell: {escape(str(self.board.chosen)):.200}"
             return
-        found: list[Any] = self.results.where(*cell).head(MOST_LISTED).to_dict("records")
-        with self.board.hold_sync():
-            self.board.found = found
-            if found:
-                self.board.unobserve(self._show_image, "shown")  # it is called below, once
-                self.board.shown = str(found[0]["id"])
-                self.board.observe(self._show_image, "shown")
+        found: list[Any] = self.results.where(*cell).to_dict("records")
+        self.board.found = found
+        first = self.board.chosen.get("image") or (found[0]["id"] if found else self.board.shown)
+        self.board.unobserve(self._show_image, "shown")  # it is called below, once
+        self.board.shown = str(first)
+        self.board.observe(self._show_image, "shown")
         mode = self.viewer.state.get("mode")
-        self._show_image(mode=mode if mode in PAIRS else "swipe", left=self.board.chosen["model"],
+        self._show_image(mode=mode if mode in (*PAIRS, "outcome") else "swipe", left=self.board.chosen["model"],
                          right=len(self.results.names), isolated=cell[1:])  # fmt: skip
 
     def _show_image(self, _: Any = None, isolated: Sequence[str | None] = (), **state: Any) -> None:
@@ -150,6 +181,7 @@ class Comparison(widgets.VBox):
             other = OTHER in isolated
             state["hidden"] = [k for k, name in enumerate(joint.classes.names) if name not in isolated
                                and not (other and name not in joint.evaluated)]  # fmt: skip
+        state["focus"] = joint.classes.index(cell[1])
         region = region_of(joint, sample, *cell)
         if region:
             state["swipe"] = (region[0] + region[2]) / 2 / sample.image.shape[2]
@@ -163,6 +195,16 @@ class Comparison(widgets.VBox):
             raise IndexError("a negative index")
         pred = None if chosen["pred"] is None else shown["columns"][chosen["pred"]]
         return shown["models"][chosen["model"]], shown["classes"][chosen["target"]], pred
+
+    def _send_thumbnails(self, message: Any) -> None:
+        """Answer the page, which asks for the pictures of the rows in view; what is no index is left out."""
+        asked = message.get("images") if isinstance(message, dict) else None
+        known = self.results.images["id"].tolist()
+        rows = (
+            [i for i in asked[:MOST_ASKED] if type(i) is int and 0 <= i < len(known)] if isinstance(asked, list) else []
+        )
+        thumbs = {i: thumbnail(self.dataset[self._index[known[i]]].image) for i in rows}
+        self.board.send({"kind": "thumbs", "thumbs": thumbs})
 
     def _scene(self, image: str) -> tuple[Sample, Joint]:
         i = self._index[image]
@@ -195,24 +237,3 @@ def largest_region(chosen: NDArray[np.bool_]) -> list[int] | None:
         return None
     rows, columns = find_objects(regions)[int(np.bincount(regions.ravel())[1:].argmax())]
     return [columns.start, rows.start, columns.stop, rows.stop]
-
-
-def tables(results: Results) -> dict[str, Any]:
-    """The content of `Board`, as JSON types: IoU, confusion in fractions of the target's pixels, mIoU of each image."""
-    confusions = {name: results.confusion(name) for name in results.names}
-    columns = max((list(table.columns) for table in confusions.values()), key=len)
-    rows = results.per_image().drop_duplicates(["model", "id"])
-    fractions = {}
-    for name, table in confusions.items():
-        counts = table.reindex(columns=columns, fill_value=0)
-        fractions[name] = [_rounded(row) for row in counts.div(counts.sum(axis=1), axis=0).to_numpy(float)]
-    return {
-        "models": results.names, "classes": results.evaluated, "columns": columns, "confusion": fractions,
-        "iou": {name: _rounded(results.grouped.iou[name].mean(axis=0)) for name in results.names},
-        "images": results.images["id"].tolist(),
-        "miou": {name: _rounded(rows.loc[rows["model"] == name, "miou"]) for name in results.names},
-    }  # fmt: skip
-
-
-def _rounded(values: Any) -> list[float | None]:
-    return [None if np.isnan(value) else round(float(value), 4) for value in values]

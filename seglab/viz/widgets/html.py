@@ -53,10 +53,23 @@ def _stripes() -> str:
     return f"export const STRIPES = {json.dumps(patterns)};\n"
 
 
-def fragment(data: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> str:
-    """A part of a page that the script fills with a `Viewer` of these data. Names in `data` are never read as HTML."""
-    scene = json.dumps({"data": data, "state": state or {}}).replace("<", "\\u003c")
-    return f'<div class="{SCENE}"><script type="application/json">{scene}</script></div>'
+def fragment(
+    data: Mapping[str, Any], state: Mapping[str, Any] | None = None, scenes: Mapping[int, Any] | None = None
+) -> str:
+    """A part of a page that the script fills: with a `Viewer` of these data and state, or with a board.
+
+    The data of a board are those of `board.tables`; `scenes` are the data of a viewer by the index of an image. Names
+    in `data` are never read as HTML.
+    """
+    parts: list[tuple[str, Mapping[str, Any]]] = [("", {"data": data, "state": state or {}})]
+    parts += [(f' data-image="{index}"', scene) for index, scene in (scenes or {}).items()]
+    scripts = (f'<script type="application/json"{mark}>{_inert(part)}</script>' for mark, part in parts)
+    return f'<div class="{SCENE}">{"".join(scripts)}</div>'
+
+
+def _inert(data: Any) -> str:
+    """JSON without the character that begins a tag."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def document(title: str, body: str, style: str = PAGE_STYLE, kind: str = "seglab-page") -> str:

@@ -10,10 +10,14 @@ from typing import Generic, TypeVar
 
 from torch import nn
 
+from seglab.data.catalogue import DATASETS
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.loading import is_path, load_dataset
+from seglab.data.loading import is_path, load_dataset, local_datasets
+from seglab.data.toytown import scene as toytown
 from seglab.models.adapters import SegModel
 from seglab.models.loading import load_model
+from seglab.models.registry import MODELS
+from seglab.models.weights.cards import is_available
 
 T = TypeVar("T")
 Data = str | Path | SegmentationDataset | tuple[str | Path, str | None]
@@ -95,3 +99,15 @@ def _by_label(sources: list[tuple[str, Source[T]]], kind: str, example: str) -> 
         numbered = (f"{label} ({number})" for number in count(2))
         labelled[next(name for name in chain([label], numbered) if name not in labelled)] = source
     return labelled
+
+
+def available_models() -> list[str]:
+    """Models that can predict without a download, as MODEL:WEIGHTS."""
+    return [f"{name}:{weights}" for name, spec in MODELS.items() for weights, row in spec.weights.items()
+            if row.classes and is_available(spec, weights)]  # fmt: skip
+
+
+def available_data() -> list[str]:
+    """Toytown in every weather, and the data sets on this machine, each with a split that is not for training."""
+    toytowns = [f"toytown{'' if weather == 'clear' else f':{weather}'} test" for weather in toytown.WEATHERS]
+    return toytowns + [f"{name} val" for name in local_datasets() if "val" in DATASETS[name].splits]

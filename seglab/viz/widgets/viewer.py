@@ -95,24 +95,26 @@ class Viewer(anywidget.AnyWidget):
 
     Attributes:
         data: see `scene_data`.
-        state: the current view: mode ("one", "swipe", "side", "flicker", "error", "agreement", "paint"), left and right
-            (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; region, a box (left,
-            top, right, bottom) in pixels to zoom to, or None; pen (class index), brush (radius in pixels) and tool
-            ("brush", "erase", "fill", "pick") for painting.
+        state: the current view: mode ("one", "swipe", "side", "flicker", "error", "outcome", "agreement", "paint");
+            left and right (indices of layers), opacity and swipe (0–1), hidden (class indices), outline, hatch; focus,
+            the class whose true positives, false positives and false negatives the mode "outcome" paints; region, a
+            box (left, top, right, bottom) in pixels to zoom to, or None; pen (class index), brush (radius in pixels)
+            and tool ("brush", "erase", "fill", "pick") for painting.
         predictions: layer → prediction, for the scores that the probe shows.
         drawing: uint8 (H,W), the labels that the reader has painted; 255 where there are none.
+        photograph_bytes: size of the largest photograph that is taken from the browser; 0 for none.
         on_photo: called with name and bytes of a photograph from the browser; None turns this off.
     """
 
     _esm = script("widget")
     data = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
-    takes_photographs = traitlets.Bool(False).tag(sync=True)
+    photograph_bytes = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, data: Mapping[str, Any], state: Mapping[str, Any] | None = None,
                  predictions: Mapping[str, Prediction] | None = None,
                  on_photo: Callable[[str, bytes], None] | None = None) -> None:  # fmt: skip
-        super().__init__(data=dict(data), state=dict(state or {}), takes_photographs=on_photo is not None)
+        super().__init__(data=dict(data), state=dict(state or {}), photograph_bytes=MOST_BYTES if on_photo else 0)
         self.predictions, self.on_photo = dict(predictions or {}), on_photo
         self.drawing = np.full((data["height"], data["width"]), IGNORE_INDEX, np.uint8)
         self._parts: list[bytes] = []
@@ -148,6 +150,7 @@ class Viewer(anywidget.AnyWidget):
                 self.on_photo and data and part in (0, len(self._parts))
             ):
                 self._parts = [*(self._parts if part else []), data]
+                self.send({"kind": "received", "count": part + 1, "parts": parts})
                 if sum(map(len, self._parts)) > MOST_BYTES:
                     self._parts = []
                 elif part + 1 == parts:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from seglab._utils.errors import unknown
+from seglab._utils.paths import file_names, slug
+from seglab._utils.text import csv_text
 from seglab.data.classes import ClassSet
 from seglab.data.dataset import Sample
 from seglab.data.images import Picture, to_image
@@ -79,8 +82,15 @@ def class_table(sample: Sample, joint: Joint) -> tuple[str, pd.DataFrame]:
     if sample.target is not None and joint.evaluated:
         masks = {name: mask for name, mask in joint.masks.items() if name not in joint.foreign}
         return "IoU on this image", iou(masks, sample.target, joint.classes, joint.evaluated)
-    fractions = pd.DataFrame({name: p.table()["share"] for name, p in joint.predictions.items()}).fillna(0.0)
+    fractions = pd.DataFrame({name: fractions_of(p) for name, p in joint.predictions.items()}).fillna(0.0)
     return "Fraction of pixels", fractions.sort_values(fractions.columns[0], ascending=False).rename_axis("class")
+
+
+def fractions_of(prediction: Prediction) -> pd.Series:
+    """Each predicted class → its fraction of the pixels, as in `Prediction.table`, but without the probabilities."""
+    counts = torch.bincount(prediction.mask.flatten(), minlength=len(prediction.classes)).double()
+    fractions = pd.Series((counts / counts.sum()).numpy(), prediction.classes.names)
+    return fractions[fractions > 0]
 
 
 def figure(predictions: Predictions, view: str = "overlay", class_name: str = "") -> style.Figure:
@@ -154,6 +164,31 @@ def mask_png(prediction: Prediction) -> bytes:
     """The mask of a prediction as a label map in PNG, see `data.labels.write_mask`."""
     buffer = BytesIO()
     write_mask(buffer, prediction.mask, prediction.classes)
+    return buffer.getvalue()
+
+
+def files(selection: Selection, predictions: Predictions, figure_png: bytes, table: pd.DataFrame, page: str) -> str:
+    """HTML with links that save the figure, the table, the viewer as a page, and each mask with its overlay."""
+    stem, names = slug(f"{selection.data}-{selection.index or 0}"), file_names(predictions)
+    csv = csv_text(table).encode(errors="backslashreplace")
+    links = [
+        download_link(f"{stem}-{selection.view}.png", "this view", "image/png", figure_png),
+        download_link(f"{stem}.csv", "the table", "text/csv", csv),
+        download_link(f"{stem}.html", "the masks as a page", "text/html", page.encode(errors="backslashreplace")),
+    ]
+    rows = [f"Save {', '.join(links)}."]
+    for name, p in predictions.items():
+        mask = download_link(f"{stem}-{names[name]}.png", "mask", "image/png", mask_png(p))
+        over = download_link(f"{stem}-{names[name]}-overlay.jpg", "overlay", "image/jpeg", overlay_jpeg(p))
+        rows.append(f"{html.escape(name)}: {mask}, {over}")
+    return "<br>".join(rows)
+
+
+def overlay_jpeg(prediction: Prediction) -> bytes:
+    """The overlay of a prediction on its image as JPEG."""
+    buffer = BytesIO()
+    painted = overlay(prediction.image, prediction.mask, prediction.classes).permute(1, 2, 0).contiguous()
+    Image.fromarray(painted.numpy()).save(buffer, "jpeg", quality=92)
     return buffer.getvalue()
 
 

@@ -53,10 +53,11 @@ class Worker:
             if running and self._on_stop:
                 self._on_stop()
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the task is finished, at most for this time."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the task is finished, at most for this time; whether it is."""
         if self.thread.is_alive():
             self.thread.join(seconds)
+        return not self.thread.is_alive()
 
     def _run(self, updates: Updates, steps: int, on_error: Callable[[Exception], None], cancelled: Event) -> None:
         problem = None

@@ -202,7 +202,7 @@ def test_wrong_models_are_refused_with_one_sentence(tmp_path):
     assert "there is no folder 'nothing'" in problem("hf:nothing")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     assert "seglab opens no pickled weights" in problem(f"hf:{folder}")
-    with pytest.raises(ValueError, match="holds its weights and its network; leave out weights, aux and norm"):
+    with pytest.raises(ValueError, match="holds its weights and its network; leave out aux, norm, and weights"):
         load_model(f"hf:{folder}", weights=None)
 
 

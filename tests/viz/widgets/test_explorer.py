@@ -16,23 +16,29 @@ from skimage import data as photographs
 
 from seglab import CLASS_SETS, load_dataset, load_model, predict
 from seglab.data.classes import ClassSet
+from seglab.data.images import to_image
 from seglab.data.labels import read_mask
 from seglab.data.palette import voc_colors
+from seglab.masks.painting import overlay
 from seglab.metrics.confusion import confusion_matrix
 from seglab.metrics.measures import iou_per_class
 from seglab.models.adapters import wrap
 from seglab.models.checkpoints import save_model
 from seglab.viz.widgets import explorer, views
+from seglab.viz.widgets.details import SAVE, SCORES
 from seglab.viz.widgets.explorer import explore
 from seglab.viz.widgets.views import CLASS_VIEWS, SIZES, VIEWS
 
+LINK = r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"'
 UNET, FCN = "unet_mini:toytown", "fcn_mini:toytown"
 STREET = CLASS_SETS["street"]
 
 
 @pytest.fixture
 def opened():
-    return explore([UNET, FCN, "lraspp_mini:toytown"], ["toytown test", "toytown:night test"], wait=True)
+    shown = explore([UNET, FCN, "lraspp_mini:toytown"], ["toytown test", "toytown:night test"], wait=True)
+    shown.tabs.selected_index = SAVE
+    return shown
 
 
 def jpeg(image, **more):
@@ -42,12 +48,13 @@ def jpeg(image, **more):
 
 
 def figure_png(explorer):
-    return bytes(explorer.picture.value)
+    return bytes(explorer.details.picture.value)
 
 
 def shows_selection(explorer):
     """No problem is reported, and the selected predictions are shown."""
     explorer.wait()
+    explorer.tabs.selected_index = SAVE  # figure, files and code are made when their tab is shown
     assert explorer.problem.value == ""
     assert list(explorer.predictions) == list(explorer.models.value)
     assert [layer["name"] for layer in explorer.viewer.data["layers"]][: len(explorer.predictions)] == list(
@@ -89,7 +96,7 @@ def test_every_available_model():
 
 def test_opens_on_a_photograph_that_is_segmented_well():
     shown = explore(wait=True)
-    assert shown.data.value == "your photograph"
+    assert shown.data.value == "your photographs"
     assert shown.models.value == ("unet_lite:photographs",)
     classes = CLASS_SETS["photographs"]
     assert (shown.predictions["unet_lite:photographs"].mask == classes.index("cat")).float().mean() > 0.6
@@ -113,7 +120,7 @@ def test_every_view_of_every_class(opened):
     seen = set()
     for view in VIEWS:
         for name in STREET.names if view in CLASS_VIEWS else [STREET.names[0]]:
-            opened.view.value, opened.class_name.value = view, name
+            opened.details.view.value, opened.details.class_name.value = view, name
             assert shows_selection(opened), (view, name)
             seen.add(figure_png(opened))
     assert len(seen) == 2 * 11 + 5  # no two are the same picture
@@ -132,9 +139,10 @@ def test_the_table_equals_the_metrics(opened):
 
 @pytest.mark.parametrize("view", ["overlay", "score", "entropy"])
 def test_the_code_makes_the_same_figure(opened, view):
-    opened.index.value, opened.short.value, opened.view.value, opened.class_name.value = 3, 128, view, "car"
+    opened.index.value, opened.short.value = 3, 128
+    opened.details.view.value, opened.details.class_name.value = view, "car"
     assert shows_selection(opened)
-    assert figure_of(opened.code.value) == figure_png(opened)
+    assert figure_of(opened.details.code.value) == figure_png(opened)
 
 
 def figure_of(code, **names):
@@ -148,14 +156,14 @@ def test_a_photograph(opened, tmp_path, monkeypatch):
     photo = jpeg(np.tile(photographs.chelsea(), (5, 4, 1)))  # 1500 × 1804
     opened.load_photograph("cat.jpg", photo)
     assert shows_selection(opened)
-    assert opened.data.value == "your photograph"
+    assert opened.data.value == "your photographs"
     assert (opened.viewer.data["height"], opened.viewer.data["width"]) == (1290, 1551)
     assert "assigns every pixel to one of 11 classes: sky, building" in opened.note.value
     assert "has 1500 × 1804 pixels and is shown with 1290 × 1551" in opened.note.value
     assert "IoU" not in opened.table.value
     assert list(tmp_path.iterdir()) == [], "nothing is written"
     (tmp_path / "cat.jpg").write_bytes(photo)
-    assert figure_of(opened.code.value) == figure_png(opened)
+    assert figure_of(opened.details.code.value) == figure_png(opened)
     opened.load_photograph("face.jpg", jpeg(photographs.astronaut()))
     assert shows_selection(opened)
     assert opened.viewer.data["width"] == 512
@@ -167,14 +175,16 @@ def test_a_photograph(opened, tmp_path, monkeypatch):
 def test_saved_files(opened):
     opened.models.value = [UNET, FCN]
     assert shows_selection(opened)
-    files = {
-        name: base64.b64decode(content)
-        for name, content in re.findall(r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"', opened.links.value)
-    }
-    view, *masks, table = files
+    files = {name: base64.b64decode(content) for name, content in re.findall(LINK, opened.details.links.value)}
+    view, table, page, *pairs = files
+    masks, overlays = pairs[::2], pairs[1::2]
     assert files[view] == figure_png(opened)
     for path, name in zip(masks, opened.predictions, strict=True):
         assert torch.equal(read_mask(files[path]), opened.predictions[name].mask)
+    for path, p in zip(overlays, opened.predictions.values(), strict=True):
+        saved, painted = to_image(files[path]), overlay(p.image, p.mask, p.classes)
+        assert (saved.float() - painted.float()).abs().mean() < 10  # JPEG
+    assert files[page].decode() == opened.viewer.to_html("toytown test")
     read = pd.read_csv(BytesIO(files[table]), index_col="class")
     assert list(read) == [UNET, FCN]
     assert read.loc["mean", UNET] == pytest.approx(read[UNET].iloc[:-1].mean())
@@ -210,7 +220,7 @@ def test_hostile_names_are_only_text(opened):
     assert "<img" not in opened.problem.value
     opened.load_photograph('"><img src=x onerror=alert(1)>.jpg', jpeg(photographs.chelsea()))
     assert shows_selection(opened)
-    assert "<img" not in opened.links.value + opened.note.value
+    assert "<img" not in opened.details.links.value + opened.note.value
 
 
 def test_no_model_and_missing_data(monkeypatch, tmp_path):
@@ -254,9 +264,9 @@ def test_an_old_drawing_does_not_replace_a_new_one(opened, monkeypatch):
         return figure(predictions, *given)
 
     monkeypatch.setattr(views, "figure", slow)
-    opened.index.value, opened.view.value = 3, "score"
+    opened.index.value, opened.details.view.value = 3, "score"
     assert shows_selection(opened)
-    assert figure_png(opened) == figure(opened.predictions, "score", opened.class_name.value).png()
+    assert figure_png(opened) == figure(opened.predictions, "score", opened.details.class_name.value).png()
 
 
 def test_cancelling_keeps_what_is_shown(opened, monkeypatch):
@@ -272,11 +282,11 @@ def test_cancelling_keeps_what_is_shown(opened, monkeypatch):
     opened.index.value = 7
     assert started.wait(30)
     assert not opened.worker.stop.disabled
-    assert "is running (1 of" in opened.note.value
+    assert "is running (1 of" in opened.status.value
     opened.worker.stop.click()
     assert opened.worker.stop.disabled
     first = opened.worker.thread
-    assert "cancelled after 0 of 1; the masks shown are those before" in opened.note.value
+    assert "cancelled after 0 of 1; the masks shown are those before" in opened.status.value
     assert opened.viewer.data == before
     started.clear()
     opened.index.value = 9  # a new selection, while the first one is running
@@ -301,21 +311,21 @@ def test_cancelling_keeps_the_finished_masks(opened, monkeypatch):
     assert started.wait(30)
     opened.worker.stop.click()
     try:
-        assert "cancelled after 2 of 3" in opened.note.value
+        assert "cancelled after 2 of 3" in opened.status.value
         assert list(opened.predictions) == [UNET, FCN]
         assert [layer["name"] for layer in opened.viewer.data["layers"]] == [UNET, FCN, "target"]
-        assert [line.strip() for line in opened.code.value.splitlines() if "load_model('" in line] == [
+        assert [line.strip() for line in opened.details.code.value.splitlines() if "load_model('" in line] == [
             f"{name!r}: load_model({name!r})," for name in (UNET, FCN)
         ]
     finally:
         proceed.set()
     opened.wait()
     assert list(opened.predictions) == [UNET, FCN]
-    assert "cancelled after 2 of 3" in opened.note.value
+    assert "cancelled after 2 of 3" in opened.status.value
     opened.start()
     assert shows_selection(opened)
     opened.worker.stop.click()  # it comes late
-    assert "cancelled" not in opened.note.value
+    assert "cancelled" not in opened.status.value
 
 
 # One's own data and models -------------------------------------------------------------------------------------------
@@ -346,11 +356,11 @@ def test_own_data_and_own_models(tmp_path):
         assert shown.sample.id == ids[-1]
         assert torch.equal(shown.predictions["own"].mask, predict(model, shown.sample.image).mask)
         assert {c["name"] for c in shown.viewer.data["classes"]} == set(LEAVES.names)
-    assert "dataset = ...  # the data set that explore was given" in shown.code.value
+    assert "dataset = ...  # the data set that explore was given" in shown.details.code.value
     shown.data.value = "my leaves val"
     assert shows_selection(shown)
-    assert "'own': ...,  # the model that explore was given" in shown.code.value
-    assert figure_of(shown.code.value.replace("'own': ...", "'own': model"), model=model) == figure_png(shown)
+    assert "'own': ...,  # the model that explore was given" in shown.details.code.value
+    assert figure_of(shown.details.code.value.replace("'own': ...", "'own': model"), model=model) == figure_png(shown)
     shown.short.value = 96
     assert shows_selection(shown)
     assert model.short is None, "the size of the given model stays as it was"
@@ -369,12 +379,12 @@ def test_checkpoints_and_names_of_models(tmp_path, single):
     shown = explore(path if single else {"mine": path, "street": UNET}, folder, wait=True)
     assert shown.models.options == (("leaves/best.safetensors",) if single else ("mine", "street"))
     assert shows_selection(shown)
-    assert f"load_model({str(path)!r})" in shown.code.value
-    assert figure_of(shown.code.value) == figure_png(shown)
+    assert f"load_model({str(path)!r})" in shown.details.code.value
+    assert figure_of(shown.details.code.value) == figure_png(shown)
     if not single:
         assert "street has no class in common with" in shown.note.value
         assert re.findall("<th>(mine|street)</th>", shown.table.value) == ["mine"]
-        assert "no class in common" in shown.hint.value
+        assert "no class in common" in shown.details.hint.value
         legend = {c["name"] for c in shown.viewer.data["classes"]}
         assert legend == {*LEAVES.names, *STREET.names}
 
@@ -403,3 +413,86 @@ def test_bad_data_and_models_are_reported_at_once(tmp_path):
             explore(models, "toytown test")
     shown = explore(["unet_mni"], "toytown test", wait=True)
     assert "unknown model &#x27;unet_mni&#x27;; did you mean &#x27;unet_mini&#x27;?" in shown.problem.value
+
+
+# Photographs ---------------------------------------------------------------------------------------------------------
+
+
+def test_photographs_that_are_given_as_paths(tmp_path):
+    for name, image in (("cat", photographs.chelsea()), ("face", photographs.astronaut())):
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(image))
+    shown = explore(data="toytown test", photos=[tmp_path / "cat.jpg", str(tmp_path / "face.jpg")], wait=True)
+    assert (shown.data.value, shown.index.max) == ("your photographs", 1)
+    assert shown.sample.id == "cat.jpg"
+    assert shown.models.value == ("unet_lite:photographs",)
+    assert "cat.jpg: unet_lite:photographs assigns" in shown.note.value
+    shown.index.value = 1
+    assert shows_selection(shown)
+    assert torch.equal(shown.sample.image, to_image(jpeg(photographs.astronaut())))
+    (tmp_path / "cut.jpg").write_bytes(jpeg(photographs.chelsea())[:5000])
+    damaged = explore(data="toytown test", photos=[tmp_path / "cut.jpg"], wait=True)
+    assert "cut.jpg: damaged or cut off" in damaged.problem.value
+
+
+def test_models_suit_the_image_until_the_reader_selects_some():
+    shown = explore(data="toytown test", wait=True)
+    street = shown.models.value
+    assert set(street) == {UNET, "segformer_mini:toytown"}
+    shown.load_photograph("cat.jpg", jpeg(photographs.chelsea()))
+    assert shows_selection(shown)
+    assert shown.models.value == ("unet_lite:photographs",)
+    assert "It was selected because it is trained on photographs" in shown.note.value
+    shown.data.value = "toytown test"
+    assert shows_selection(shown)
+    assert shown.models.value == street
+    shown.models.value = [FCN]
+    shown.load_photograph("cat.jpg", jpeg(photographs.chelsea()))
+    assert shows_selection(shown)
+    assert shown.models.value == (FCN,)
+    assert "It was selected" not in shown.note.value
+    assert shown.index.max == 0, "a photograph of the same name is replaced"
+
+
+def test_nothing_is_drawn_while_its_tab_is_closed(opened, monkeypatch):
+    drawn = []
+    figure = views.figure
+    monkeypatch.setattr(views, "figure", lambda *given: drawn.append(given) or figure(*given))
+    opened.tabs.selected_index = 0
+    opened.index.value = 4
+    opened.wait()
+    assert opened.sample.id == load_dataset("toytown", "test")[4].id
+    assert not drawn
+    opened.tabs.selected_index = SCORES
+    assert figure_png(opened) == figure(opened.predictions, "probability", "sky").png()
+    opened.tabs.selected_index = SAVE
+    opened.tabs.selected_index = SCORES
+    assert len(drawn) == 1
+
+
+def test_masks_appear_while_other_models_run(opened, monkeypatch):
+    proceed = threading.Event()
+
+    def slow(model, *given, **more):
+        if model.label == "lraspp_mini:toytown":
+            assert proceed.wait(30)
+        return predict(model, *given, **more)
+
+    monkeypatch.setattr(explorer, "predict", slow)
+    monkeypatch.setattr(explorer, "OFTEN", 0)
+    opened.models.value = opened.models.options
+    proceed.set()
+    assert shows_selection(opened)
+    opened.viewer.state = {**opened.viewer.state, "left": 1, "right": 2}
+    proceed.clear()
+    opened.index.value = 5
+    end = time.monotonic() + 30
+    while "is running (3 of 3)" not in opened.status.value and time.monotonic() < end:
+        time.sleep(0.01)
+    try:
+        assert [layer["name"] for layer in opened.viewer.data["layers"]] == [UNET, FCN, "target"]
+        assert opened.sample.id == load_dataset("toytown", "test")[5].id
+    finally:
+        proceed.set()
+    assert shows_selection(opened)
+    assert (opened.viewer.state["left"], opened.viewer.state["right"]) == (1, 2), "the reader's choice"
+    assert re.search(r"lraspp_mini:toytown: \d+ ms", opened.status.value)

@@ -139,6 +139,13 @@ def explore(page):
     box = page.locator(".widget-vbox", has=page.locator("input.file")).last
     shown = scene_of(box.locator(".seglab-viewer").first)[0]
     np.testing.assert_array_equal(shown, photographs.chelsea())
+    add = page.get_by_role("textbox", name="add", exact=True).first
+    add.fill("lrasp_mini")
+    add.press("Enter")
+    page.get_by_text("unknown model 'lrasp_mini'; did you mean 'lraspp_mini'?").wait_for()
+    add.fill("lraspp_mini:nuclei")
+    add.press("Enter")
+    page.get_by_text("unknown weights 'nuclei' of lraspp_mini").wait_for()
     # Another data set shows streets again; the slider moves by keys; a dropped file is read like a chosen one.
     page.locator(".widget-dropdown select").first.select_option("toytown:night test")
     page.get_by_text("IoU on this image").first.wait_for()
@@ -153,13 +160,15 @@ def explore(page):
     page.get_by_role("tab", name="masks").click()
     drop = """async ([name, bytes]) => {
       const files = new DataTransfer();
-      files.items.add(new File([Uint8Array.from(bytes)], name, { type: "image/png" }));
+      files.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
       const root = document.querySelector("input.file").closest(".seglab-viewer");
       root.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
     }"""
     page.evaluate(drop, ["face.png", list(png(photographs.astronaut()[::4, ::4].copy()))])
     page.get_by_text(re.compile("Fraction of pixels")).first.wait_for()  # the table, not the legend of any scene
     assert scene_of(box.locator(".seglab-viewer").first)[0].shape == (128, 128, 3)
+    page.evaluate(drop, ["huge.png", 2**26 + 1])
+    page.get_by_text("huge.png is too large: it has 68 MB, at most 67 are taken.").wait_for()
 
 
 def follow_a_number(page):

@@ -128,7 +128,7 @@ def the_page_stands_still(page, explorer):
 def from_a_number_to_the_pixels(comparison):
     comparison.scroll_into_view_if_needed()
     comparison.get_by_role("button", name="pedestrian of lraspp_mini").click()
-    comparison.get_by_text("Images with errors of lraspp_mini:toytown in pedestrian").wait_for()
+    comparison.get_by_label("remove the filter: errors of lraspp_mini:toytown in pedestrian").wait_for()
     viewer = comparison.locator(".seglab-viewer")
     viewer.locator(".tag.l", has_text="lraspp_mini").first.wait_for()
     assert viewer.locator(".tag:visible").all_inner_texts() == ["lraspp_mini:toytown", "target"]

@@ -112,7 +112,7 @@ def test_drawings_and_photographs_are_received():
     image, masks, target = small()
     photos = []
     viewer = view(image, masks, STREET, target)
-    assert not viewer.takes_photographs
+    assert viewer.photograph_bytes == 0
     drawn = np.arange(24, dtype=np.uint8)
     viewer._receive({"kind": "drawing"}, [memoryview(drawn.tobytes())])
     assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
@@ -120,11 +120,15 @@ def test_drawings_and_photographs_are_received():
     assert viewer.drawing.tolist() == drawn.reshape(4, 6).tolist()
 
     viewer = Viewer(scene_data(image, masks, STREET), on_photo=lambda name, photo: photos.append((name, photo)))
-    assert viewer.takes_photographs
+    assert viewer.photograph_bytes == 64 * 2**20
     for name, pieces in (("left unfinished", [b"x"]), ("whole", [b"ab", b"cd", b"e"])):
         for part, piece in enumerate(pieces):
             viewer._receive({"kind": "photo", "name": name, "part": part, "parts": 3}, [memoryview(piece)])
     assert photos == [("whole", b"abcde")]
+    viewer.send = (answers := []).append
+    for part in range(2):
+        viewer._receive({"kind": "photo", "name": "a", "part": part, "parts": 2}, [b"x"])
+    assert answers == [{"kind": "received", "count": count, "parts": 2} for count in (1, 2)]
 
 
 def strange(rng: random.Random) -> Any:
@@ -150,11 +154,11 @@ def test_messages_with_missing_or_wrong_fields(seed):
         buffers = [rng.randbytes(rng.choice((0, 1, 23, 24))) for _ in range(rng.choice((0, 1, 1, 2)))]
         before = len(sent) + len(photos)
         viewer._receive(message if rng.random() < 0.95 else strange(rng), buffers)
-        assert len(sent) + len(photos) <= before + 1
+        assert len(sent) + len(photos) <= before + 2  # a part is received, and the photograph is complete
         if rng.random() < 0.1:
             viewer.state = {key: strange(rng) for key in ("mode", "left", "right", "hidden", "opacity", "region")}
             viewer.show(data, mode="one")
-    assert {message["kind"] for message in sent} == {"probe", "refused"}
+    assert {message["kind"] for message in sent} == {"probe", "received", "refused"}
     assert photos
     viewer._receive({"kind": "probe", "x": 5, "y": 3})
     assert sent[-1] == {"kind": "probe", "x": 5, "y": 3, "readings": []}
@@ -301,6 +305,28 @@ def test_classes_and_modes(opened):
         page.select_option("select[aria-label='left model']", "0")
         inside, edge = page.evaluate(PIXEL, [LEFT, 2, 0]), page.evaluate(PIXEL, [LEFT, 2, 1])
         assert (inside[3], edge) == (0, color(SKY))
+
+
+def test_true_positives_false_positives_and_false_negatives(opened):
+    """Of one class and model, each in a colour, with fractions of all pixels; nothing is painted elsewhere."""
+    image, masks, target = small()
+    green, red, blue = [0, 158, 115, 255], [213, 94, 0, 255], [0, 114, 178, 255]
+    with opened(view(image, masks, STREET, target, left=1, focus=SKY).to_html()) as page:
+        choose(page, "outcome")
+        of = page.locator("select[aria-label='class']")
+        found = {"sky": [blue, green, None], "building": [red, None, red], "road": [None, None, blue]}
+        for name, corners in found.items():
+            of.select_option(label=name)
+            assert page.inner_text(".tag.l") == f"{name} of poor"
+            for (x, y), expected in zip([(0, 0), (5, 0), (0, 2)], corners, strict=True):
+                painted = page.evaluate(PIXEL, [LEFT, x, y])
+                assert painted == expected or (expected is None and painted[3] == 0), (name, x, y)
+            assert page.evaluate(PIXEL, [LEFT, 5, 3]) == [0, 0, 0, 255], "void"
+        assert page.inner_text(".key").split("\n") == [
+            "TP, predicted and in the target: 21 %", "FP, only predicted: 0.0 %", "FN, only in the target: 25 %",
+            "void in the target",
+        ]  # fmt: skip
+        assert page.locator(".legend").is_hidden()
 
 
 def test_a_probe_by_mouse_and_by_keys(opened):

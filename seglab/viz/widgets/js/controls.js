@@ -5,7 +5,8 @@ import { TOOLS } from "./painting.js";
 import { Photograph } from "./photograph.js";
 
 const MODES = {
-  one: "one", swipe: "swipe", side: "side by side", flicker: "flicker", error: "errors", agreement: "agreement",
+  one: "one", swipe: "swipe", side: "side by side", flicker: "flicker", error: "errors", outcome: "TP, FP, FN",
+  agreement: "agreement",
   paint: "you paint",
 };
 
@@ -15,7 +16,7 @@ export function modesOf(layers) {
   const several = all.length > 1;
   const allowed = {
     one: true, swipe: several, side: several, flicker: several, error: target !== null && layers.models > 0,
-    agreement: layers.models > 1, paint: target !== null,
+    outcome: target !== null && layers.models > 0, agreement: layers.models > 1, paint: target !== null,
   };
   return Object.keys(MODES).filter((mode) => allowed[mode]);
 }
@@ -39,13 +40,14 @@ export class Controls {
       mode: select("mode", "view", text, modes), left: select("left", "left model", number, names()),
       right: select("right", "right model", number, names()), opacity: range("opacity", "opacity", 1, 0.01),
       swipe: range("swipe", "swipe", 1, 0.01), outline: box("outline"), hatch: box("hatch"),
+      focus: select("focus", "class", number, data.classes.map(({ name }, k) => h("option", { value: k }, name))),
       pen: select("pen", "class to paint", number, painting.pens().map((k) => h("option", { value: k }, data.classes[k].name))),
       brush: range("brush", "brush size", Math.ceil(data.width / 25), 1),
       tool: select("tool", "tool", text, TOOLS.map((name) => h("option", { value: name }, name))),
     };
-    const { mode, left, right, opacity, swipe, outline, hatch, pen, brush, tool } = this.inputs;
+    const { mode, left, right, opacity, swipe, outline, hatch, focus, pen, brush, tool } = this.inputs;
     this.labelled = { left: labelled("left", left), right: labelled("right", right), swipe: labelled("swipe", swipe),
-      outline: labelled("outlines", outline), hatch: labelled("stripes", hatch) };
+      outline: labelled("outlines", outline), hatch: labelled("stripes", hatch), focus: labelled("of", focus) };
     this.brushes = h("span", { class: "bar" }, labelled("class", pen), labelled("tool", tool), labelled("size", brush),
       button("undo", () => painting.undo()), button("redo", () => painting.redo()),
       button("start again", () => painting.clear()), button("save label map", () => painting.save()));
@@ -53,7 +55,7 @@ export class Controls {
       button("−", () => pointer.zoomBy(1 / 1.5), "zoom out"), button("whole image", () => pointer.zoomBy(0)));
     this.photograph = kernel?.photo ? new Photograph(kernel, note) : null;
     this.root = h("div", { class: "bar", role: "group", "aria-label": "what is shown" },
-      ...(this.photograph ? [this.photograph.button()] : []), labelled("view", mode), this.labelled.left,
+      ...(this.photograph ? [this.photograph.button()] : []), labelled("view", mode), this.labelled.focus, this.labelled.left,
       this.labelled.right, labelled("opacity", opacity), this.labelled.swipe, this.labelled.outline, this.labelled.hatch,
       this.brushes, zoom);
   }
@@ -69,7 +71,8 @@ export class Controls {
     this.labelled.right.hidden = !["swipe", "side", "flicker"].includes(mode);
     this.labelled.swipe.hidden = mode !== "swipe";
     this.labelled.left.hidden = painting || mode === "agreement";
-    this.labelled.outline.hidden = this.labelled.hatch.hidden = painting || ["error", "agreement"].includes(mode);
+    this.labelled.focus.hidden = mode !== "outcome";
+    this.labelled.outline.hidden = this.labelled.hatch.hidden = painting || ["error", "outcome", "agreement"].includes(mode);
     this.brushes.hidden = !painting;
   }
 }

@@ -52,10 +52,10 @@ export class Legend {
 
   /** Show the legend, the key, or both, whichever explain the colours of a mode. */
   explain(mode) {
-    const rows = this.viewer.layers.meanings(mode);
+    const rows = this.viewer.layers.meanings(mode, this.viewer.state);
     this.key.replaceChildren(...rows.map(([color, text]) => h("span", { class: "entry" }, swatch(color), text)));
     this.key.hidden = !rows.length;
-    this.root.hidden = mode === "agreement" || mode === "paint";
+    this.root.hidden = ["agreement", "paint", "outcome"].includes(mode);
   }
 }
 

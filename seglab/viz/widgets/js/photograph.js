@@ -2,11 +2,10 @@
 
 import { h } from "./dom.js";
 
-const MOST = 1 << 26; // bytes, as in viewer.py
 const KINDS = ".jpg,.jpeg,.png,.webp,.tif,.tiff,.bmp,.gif,.avif,.jp2,.ppm";
 
 export class Photograph {
-  /** @param kernel with `photo(name, bytes)`; @param note an element for messages */
+  /** @param kernel with `photo(name, bytes)` and `mostBytes`, the size of the largest one; @param note an element for messages */
   constructor(kernel, note) {
     this.kernel = kernel;
     this.note = note;
@@ -34,17 +33,23 @@ export class Photograph {
     });
   }
 
+  /** The kernel has received so many parts of a file; it reports by itself what it does with the whole. */
+  received(count, parts) {
+    this.note.textContent = count < parts ? `sending ${this.name}: ${Math.floor((100 * count) / parts)} % …` : "";
+  }
+
   async take(files) {
     if (!files.length) return;
     const { name, size } = files[0];
-    if (size > MOST) {
-      this.note.textContent = `${name} is too large: it has ${Math.ceil(size / 1e6)} MB, at most ${Math.floor(MOST / 1e6)} are taken.`;
+    this.name = name;
+    const most = this.kernel.mostBytes;
+    if (size > most) {
+      this.note.textContent = `${name} is too large: it has ${Math.ceil(size / 1e6)} MB, at most ${Math.floor(most / 1e6)} are taken.`;
       return;
     }
-    this.note.textContent = `reading ${name} …`;
+    this.note.textContent = `sending ${name} (${(size / 1e6).toFixed(1)} MB) …`;
     try {
       this.kernel.photo(name, new Uint8Array(await files[0].arrayBuffer()));
-      this.note.textContent = "";
     } catch (error) {
       this.note.textContent = `${name} cannot be read: ${error.message}`;
     }

@@ -30,6 +30,10 @@ export function withEdges(labels, width, height) {
 export const errorsOf = (labels, target, evaluated) =>
   labels.map((label, i) => (!evaluated[target[i]] ? VOID : label === target[i] ? RIGHT : label));
 
+/** Outcomes of class k at each pixel: 1 true positive, 2 false positive, 3 false negative, 0 neither; VOID as above. */
+export const outcomesOf = (labels, target, evaluated, k) => labels.map((label, i) =>
+  !evaluated[target[i]] ? VOID : target[i] === k ? (label === k ? 1 : 3) : label === k ? 2 : 0);
+
 /** The number of different predictions for each pixel, minus one. */
 export function disagreementOf(layers) {
   const different = new Uint8Array(layers[0].length);

@@ -32,7 +32,7 @@ const PAIRS = ["swipe", "side", "flicker"]; // modes that show two layers
 const FLICKER = 700; // milliseconds
 const START = {
   mode: "swipe", left: 0, right: 1, opacity: 0.65, swipe: 0.5, hidden: [], outline: false, hatch: false,
-  pen: 0, brush: 3, tool: "brush", region: null,
+  focus: 0, pen: 0, brush: 3, tool: "brush", region: null,
 };
 const CHEAP = ["opacity", "swipe"]; // changes that need no canvas to be painted again
 
@@ -41,7 +41,7 @@ export class Viewer {
    * @param element where it appears
    * @param data see above
    * @param state the first view, see START
-   * @param kernel { changed(state), probe(x, y), drawn(labels) }, and photo(name, bytes) where it takes photographs; or null
+   * @param kernel { changed(state), probe(x, y), drawn(labels) }, and photo(name, bytes) and mostBytes where it takes photographs; or null
    */
   constructor(element, data, state = {}, kernel = null) {
     this.element = element;
@@ -141,7 +141,7 @@ export class Viewer {
   repaint(pair) {
     const { mode, left, right } = this.state;
     const [first, second] = this.panes;
-    const kind = ["error", "agreement", "paint"].includes(mode) ? mode : "label";
+    const kind = ["error", "outcome", "agreement", "paint"].includes(mode) ? mode : "label";
     this.layers.paint(first.overs[0], kind, left, this.state);
     if (kind === "paint") this.painting.count();
     if (pair) this.layers.paint(mode === "side" ? second.overs[0] : first.overs[1], "label", right, this.state);
@@ -165,7 +165,8 @@ export class Viewer {
     const { mode } = this.state;
     const [left, right] = [this.data.layers[this.state.left].name, this.data.layers[this.state.right].name];
     const [first, second] = this.panes;
-    const names = { error: `errors of ${left}`, agreement: "disagreement of the models", paint: "your drawing" };
+    const focus = this.data.classes[this.state.focus]?.name;
+    const names = { error: `errors of ${left}`, outcome: `${focus} of ${left}`, agreement: "disagreement of the models", paint: "your drawing" };
     first.tags[0].textContent = names[mode] ?? left;
     first.tags[1].textContent = pair && mode === "swipe" ? right : "";
     second.tags[0].textContent = right;

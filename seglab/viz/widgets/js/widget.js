@@ -20,7 +20,8 @@ function render({ model, el }) {
       model.send({ kind: "drawing" }, undefined, [labels.slice().buffer]);
     },
   };
-  if (model.get("takes_photographs")) {
+  if (model.get("photograph_bytes")) {
+    kernel.mostBytes = model.get("photograph_bytes");
     kernel.photo = (name, bytes) => {
       const parts = Math.max(1, Math.ceil(bytes.length / CHUNK));
       for (let part = 0; part < parts; part++) {
@@ -38,7 +39,11 @@ function render({ model, el }) {
     const shown = viewer; // a new scene may replace it before it is ready, and reads the state itself
     if (JSON.stringify(state) !== own) shown?.ready.then(() => shown === viewer && shown.set(state, false));
   };
-  const receive = (message) => message.kind === "probe" && viewer?.probe?.answer(message.x, message.y, message.readings);
+  const receive = (message) => {
+    const { kind, x, y, readings, count, parts } = message;
+    if (kind === "probe") viewer?.probe?.answer(x, y, readings);
+    if (kind === "received") viewer?.controls?.photograph?.received(count, parts);
+  };
   model.on("change:data", open);
   model.on("change:state", follow);
   model.on("msg:custom", receive);
