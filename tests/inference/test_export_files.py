@@ -21,7 +21,11 @@ from seglab.inference import export_files
 from seglab.inference.export_files import export
 from seglab.models.sources.exported import exported_model, open_file
 from seglab.models.sources.stated import Stated
+from seglab.models.weights.zoo import zoo_dir
 
+# Architecture → the weights of it that come last in the alphabet.
+BUNDLED = {label.partition(":")[0]: label for label in sorted(
+    path.stem.replace("-", ":") for path in zoo_dir().glob("*.safetensors"))}  # fmt: skip
 NO_SEGLAB = "import sys; sys.modules['seglab'] = sys.modules['torch'] = None\n"  # so that importing them fails
 
 
@@ -123,6 +127,30 @@ def test_files_of_classes_are_read_by_the_readers_of_annotation_formats(net, tmp
     assert table.names == net.classes.names
     if name != "id2label.json":
         assert tuple(table.colors.values()) == net.classes.colors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+@pytest.mark.parametrize("name", BUNDLED.values(), ids=BUNDLED)
+def test_every_bundled_model_is_exported_and_loaded_again(name, suffix, tmp_path):
+    """A file of each architecture gives the masks of its model on photographs."""
+    model, path = load_model(name, device="cpu"), tmp_path / f"x{suffix}"
+    if name.startswith("mask2former"):
+        model.short = (96, 128)  # it is exported for one size only
+    export(model, path)
+    file = load_model(path, device="cpu")
+    for photo in ("chelsea.png", "rocket.jpg"):
+        expected, mask = (predict(each, photograph(photo)).mask for each in (model, file))
+        assert (mask != expected).sum() <= expected.numel() / 10_000
+        assert len(expected.unique()) > 1
+
+
+def test_one_size_for_all_images(net, tmp_path):
+    result = CliRunner().invoke(app, ["export", net.label, "--to", str(tmp_path / "x.pt2"), "--size", "96", "128"])
+    assert result.exit_code == 0, result.output
+    file = load_model(tmp_path / "x.pt2", device="cpu")
+    assert file.short == (96, 128)
+    assert predict(file, photograph("chelsea.png")).tiles[0].scores.shape[1:] == (12, 16)
 
 
 @pytest.mark.slow
