@@ -90,6 +90,8 @@ def export(
         writers[path.suffix](graph, unfinished, facts, model.short if isinstance(model.short, tuple) else None)
         try:
             found = _compare(model, unfinished, images, scores, argmax)
+        except ValueError:  # the file cannot be opened
+            raise
         except Exception as error:  # of ONNX Runtime or of torch: without a common class
             raise ValueError(f"{path} was not written: {_one_size_only(model, error)}") from error
         if found.different > LARGEST_DIFFERENCE[precision] * found.pixels:
