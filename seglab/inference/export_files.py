@@ -61,7 +61,8 @@ def export(
 
     Raises:
         ValueError: another ending; a file of this name exists; an untrained model; a package is missing; the model
-            cannot be exported; the masks differ in more than one pixel in ten thousand (float16: one in a hundred).
+            cannot be exported, or not for images of any size; the masks differ in more than one pixel in ten thousand
+            (float16: one in a hundred).
     """
     path = Path(path)
     tables = {".csv": _csv, ".txt": _label_map, ".json": _id2label}
@@ -87,7 +88,12 @@ def export(
     with TemporaryDirectory(dir=path.parent, prefix=PART, suffix=".part") as folder:
         unfinished = Path(folder, path.name)
         writers[path.suffix](graph, unfinished, facts, model.short if isinstance(model.short, tuple) else None)
-        found = _compare(model, unfinished, images, scores, argmax)
+        try:
+            found = _compare(model, unfinished, images, scores, argmax)
+        except ValueError:  # the file cannot be opened
+            raise
+        except Exception as error:  # of ONNX Runtime or of torch: without a common class
+            raise ValueError(f"{path} was not written: {_one_size_only(model, error)}") from error
         if found.different > LARGEST_DIFFERENCE[precision] * found.pixels:
             raise ValueError(
                 f"{path} was not written: {found.different} of {found.pixels} pixels differ from the masks of"
@@ -169,6 +175,15 @@ def _write_program(graph: Graph, path: Path, facts: dict[str, Any], size: tuple[
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"{graph.model.label} cannot be exported by torch.export: {reason[0][:300]}") from error
     path.write_bytes(buffer.getvalue())
+
+
+def _one_size_only(model: SegModel, error: Exception) -> str:
+    """Why an exported file does not compute an image, and what to do."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return (
+        f"the exported {model.label} computes images of the size of its export only ({reason}); choose one size for all"
+        " images, as --size 192 256, or model.short = (192, 256)"
+    )
 
 
 def _csv(classes: ClassSet) -> str:

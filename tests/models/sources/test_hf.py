@@ -141,6 +141,26 @@ def test_mask2former_differs_from_transformers_pipeline_by_its_second_interpolat
     assert 0.98 < (mask == twice).float().mean() < 1
 
 
+def test_counts_of_a_universal_model_follow_from_transformers_scores_interpolated_once(tmp_path):
+    """Mask2Former mini on three scenes that both pipelines resize from 240×320 to 192×256."""
+    processor = t.Mask2FormerImageProcessor(size={"shortest_edge": 192, "longest_edge": 256})
+    small.write_mini(tmp_path / "mine", "mask2former_mini:toytown", processor)
+    net = t.AutoModelForUniversalSegmentation.from_pretrained(tmp_path / "mine")
+    scenes = load_dataset("toytown", "test", size=(240, 320)).subset(range(3))
+    results = evaluate(f"hf:{tmp_path / 'mine'}", scenes, device="cpu", progress=False)
+    official = torch.zeros(11, 11, dtype=torch.int64)
+    for sample in scenes:
+        inputs = processor(images=sample.image.permute(1, 2, 0).numpy(), return_tensors="pt")
+        assert inputs["pixel_values"].shape[2:] == (192, 256)
+        with torch.inference_mode():
+            output = net(pixel_values=inputs["pixel_values"])
+        mask = PLAIN.post_process_semantic_segmentation(output, [tuple(sample.target.shape)])[0]
+        official += confusion_matrix(mask, sample.target, 11)
+    ours = results.measurements.table(0)[:, :-1]
+    assert np.abs(ours - official.numpy()).sum() <= 2 * 3 * 240 * 320 / 10_000  # a pixel that differs counts twice
+    assert (official.sum(0) > 0).sum() > 5
+
+
 def test_what_the_files_do_not_state_is_asked_for_and_can_be_given(tmp_path):
     net = small.segformer()
     net.config.id2label = {i: f"LABEL_{i}" for i in range(3)}
