@@ -24,7 +24,7 @@ from seglab.data.toytown import scene
 from seglab.inference.export import onnx_graph
 from seglab.inference.fast import FastModel, fused, network_size
 from seglab.masks.argmax import to_mask
-from seglab.models.adapters import SegModel
+from seglab.models.adapters import Mask2FormerModel, SegModel
 from seglab.models.registry import MODELS
 from seglab.models.sources.exported import KEY, exported_model, open_file
 from seglab.models.sources.stated import Stated
@@ -162,6 +162,11 @@ def _images() -> list[Tensor]:
 
 
 def _write_onnx(graph: Graph, path: Path, facts: dict[str, Any], size: tuple[int, int] | None) -> None:
+    if isinstance(graph.model, Mask2FormerModel) and size is None:  # its graph fails for other sizes
+        raise ValueError(
+            f"{graph.model.label} is exported as ONNX for images of one size only; choose it, as --size 192 256, or"
+            " model.short = (192, 256)"
+        )
     onnx_graph(graph, path, size, output="mask" if graph.argmax else "scores")
     import onnx
 
