@@ -24,7 +24,7 @@ from seglab.data.toytown import scene
 from seglab.inference.export import onnx_graph
 from seglab.inference.fast import FastModel, fused, network_size
 from seglab.masks.argmax import to_mask
-from seglab.models.adapters import SegModel
+from seglab.models.adapters import Mask2FormerModel, SegModel
 from seglab.models.registry import MODELS
 from seglab.models.sources.exported import KEY, exported_model, open_file
 from seglab.models.sources.stated import Stated
@@ -88,12 +88,7 @@ def export(
     with TemporaryDirectory(dir=path.parent, prefix=PART, suffix=".part") as folder:
         unfinished = Path(folder, path.name)
         writers[path.suffix](graph, unfinished, facts, model.short if isinstance(model.short, tuple) else None)
-        try:
-            found = _compare(model, unfinished, images, scores, argmax)
-        except ValueError:  # the file cannot be opened
-            raise
-        except Exception as error:  # of ONNX Runtime or of torch: without a common class
-            raise ValueError(f"{path} was not written: {_one_size_only(model, error)}") from error
+        found = _compare(model, unfinished, images, scores, argmax)
         if found.different > LARGEST_DIFFERENCE[precision] * found.pixels:
             raise ValueError(
                 f"{path} was not written: {found.different} of {found.pixels} pixels differ from the masks of"
@@ -133,6 +128,19 @@ def _facts(model: SegModel, precision: str, argmax: bool) -> dict[str, Any]:
 
 def _compare(model: SegModel, path: Path, images: list[Tensor], scores: list[Tensor], argmax: bool) -> Agreement:
     """Load a file again, and compare its masks with those that follow from the scores of its model."""
+    try:
+        return _agreement(model, path, images, scores, argmax)
+    except ValueError:  # the file cannot be opened
+        raise
+    except Exception as error:  # of ONNX Runtime or of torch: without a common class
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise ValueError(
+            f"{path.name} was not written: the exported {model.label} computes images of the size of its export only"
+            f" ({reason}); choose one size for all images, as --size 192 256, or model.short = (192, 256)"
+        ) from error
+
+
+def _agreement(model: SegModel, path: Path, images: list[Tensor], scores: list[Tensor], argmax: bool) -> Agreement:
     pixels = different = 0
     file = FastModel(exported_model(str(path), Stated())) if not argmax else None
     net = open_file(path)
@@ -154,6 +162,11 @@ def _images() -> list[Tensor]:
 
 
 def _write_onnx(graph: Graph, path: Path, facts: dict[str, Any], size: tuple[int, int] | None) -> None:
+    if isinstance(graph.model, Mask2FormerModel) and size is None:  # its graph fails for other sizes
+        raise ValueError(
+            f"{graph.model.label} is exported as ONNX for images of one size only; choose it, as --size 192 256, or"
+            " model.short = (192, 256)"
+        )
     onnx_graph(graph, path, size, output="mask" if graph.argmax else "scores")
     import onnx
 
@@ -175,15 +188,6 @@ def _write_program(graph: Graph, path: Path, facts: dict[str, Any], size: tuple[
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"{graph.model.label} cannot be exported by torch.export: {reason[0][:300]}") from error
     path.write_bytes(buffer.getvalue())
-
-
-def _one_size_only(model: SegModel, error: Exception) -> str:
-    """Why an exported file does not compute an image, and what to do."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-    return (
-        f"the exported {model.label} computes images of the size of its export only ({reason}); choose one size for all"
-        " images, as --size 192 256, or model.short = (192, 256)"
-    )
 
 
 def _csv(classes: ClassSet) -> str:

@@ -146,6 +146,9 @@ def test_every_bundled_model_is_exported_and_loaded_again(name, suffix, tmp_path
 
 
 def test_one_size_for_all_images(net, tmp_path):
+    with pytest.raises(ValueError, match=r"mask2former_mini:toytown is exported as ONNX for .* one size only"):
+        export(load_model("mask2former_mini:toytown", device="cpu"), tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
     result = CliRunner().invoke(app, ["export", net.label, "--to", str(tmp_path / "x.pt2"), "--size", "96", "128"])
     assert result.exit_code == 0, result.output
     file = load_model(tmp_path / "x.pt2", device="cpu")

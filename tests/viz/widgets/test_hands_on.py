@@ -139,13 +139,6 @@ def explore(page):
     box = page.locator(".widget-vbox", has=page.locator("input.file")).last
     shown = scene_of(box.locator(".seglab-viewer").first)[0]
     np.testing.assert_array_equal(shown, photographs.chelsea())
-    add = page.get_by_role("textbox", name="add", exact=True).first
-    add.fill("lrasp_mini")
-    add.press("Enter")
-    page.get_by_text("unknown model 'lrasp_mini'; did you mean 'lraspp_mini'?").wait_for()
-    add.fill("lraspp_mini:nuclei")
-    add.press("Enter")
-    page.get_by_text("unknown weights 'nuclei' of lraspp_mini").wait_for()
     # Another data set shows streets again; the slider moves by keys; a dropped file is read like a chosen one.
     page.locator(".widget-dropdown select").first.select_option("toytown:night test")
     page.get_by_text("IoU on this image").first.wait_for()
