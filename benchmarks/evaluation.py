@@ -158,6 +158,7 @@ if __name__ == "__main__":
     parser.add_argument("--report", type=int, metavar="SCENES", help="instead: all minis on so many scenes of Toytown")
     arguments = parser.parse_args()
     header()
+    print("models other than the minis are trained for a moment from random weights, see `trained`")
     choice.WORTH, choice.FEW = 0.0, 1  # "auto" compares runtimes however fast torch is: in the round not counted
     with TemporaryDirectory() as folder:
         os.environ["SEGLAB_CACHE"] = folder
