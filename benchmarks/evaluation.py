@@ -1,6 +1,7 @@
 """`evaluate` end to end against the loop that everybody writes, on two of torchvision's models.
 
-    python benchmarks/evaluation.py
+    python benchmarks/evaluation.py [--images 101] [MODEL ...]
+    python benchmarks/evaluation.py --report 500
 
 Both read images from disk, bring them to a short side of 520 pixels, run the network, make masks at the original size
 and count; `evaluate` gives each image a thread of its own. The loop is torchvision's documented example followed by the
@@ -13,6 +14,7 @@ models say one class everywhere and agree for nothing.
 """
 
 import os
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -22,12 +24,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import torch
-from common import header, milliseconds, show
+from common import header, milliseconds, ratios, show
 from PIL import Image
 from torch.nn.functional import interpolate
 from torchvision.transforms._presets import SemanticSegmentation
 
-from seglab import CLASS_SETS, evaluate, load_dataset, load_model
+from seglab import CLASS_SETS, MODELS, evaluate, load_dataset, load_model
 from seglab.data.classes import ClassSet
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.palette import voc_colors
@@ -44,18 +46,18 @@ STREET = CLASS_SETS["street"]
 CLASSES = ClassSet("street and ten more", (*STREET.names, *(f"class {i}" for i in range(11, 21))), voc_colors(21))
 
 
-def frames(temporary: Path) -> SegmentationDataset:
+def frames(temporary: Path, images: int = IMAGES) -> SegmentationDataset:
     """Street scenes of 360×480 pixels as files."""
     try:
         dataset = load_dataset("camvid", "val", download=False)
     except ValueError:
-        scenes = load_dataset("toytown", "test", size=(360, 480)).subset(range(IMAGES))
-        for sample in map(scenes.__getitem__, range(IMAGES)):
+        scenes = load_dataset("toytown", "test", size=(360, 480)).subset(range(images))
+        for sample in map(scenes.__getitem__, range(images)):
             for kind, pixels in ("images", sample.image.permute(1, 2, 0)), ("masks", sample.target):
                 (temporary / kind).mkdir(exist_ok=True)
                 Image.fromarray(pixels.numpy()).save(temporary / kind / f"{sample.id}.png")
         dataset = load_dataset("folder", root=temporary, classes=STREET)
-    return replace(dataset.subset(range(IMAGES)), classes=CLASSES)
+    return replace(dataset.subset(range(images)), classes=CLASSES)
 
 
 def trained(name: str, scenes: int = 480) -> SegModel:
@@ -130,7 +132,7 @@ def compare(name: str, dataset: SegmentationDataset) -> pd.DataFrame:
     ms = milliseconds({key: partial(answer, key) for key in runs}, ROUNDS)
     for iou in answers.values():
         np.testing.assert_allclose(iou, answers["the usual loop"], atol=0.02)
-    table = pd.DataFrame({"ms an image": {key: value / IMAGES for key, value in ms.items()}})
+    table = pd.DataFrame({"ms an image": {key: value / len(dataset) for key, value in ms.items()}})
     table["speed-up"] = table["ms an image"].iloc[0] / table["ms an image"]
     differ = {p: differing(model, dataset, p) for p in ("float32", "bfloat16")}
     table["pixels that differ"] = {p: f"{share:.2%}" for p, (share, _) in differ.items()}
@@ -138,11 +140,31 @@ def compare(name: str, dataset: SegmentationDataset) -> pd.DataFrame:
     return table
 
 
+def report(scenes: int) -> pd.DataFrame:
+    """The part of `make report` that takes time: all minis on Toytown, on torch and on the runtimes of "auto"."""
+    names = [f"{name}:toytown" for name in MODELS if name.endswith("_mini")]
+    dataset = load_dataset("toytown", "test").subset(range(scenes))
+    ms = milliseconds({key: partial(evaluate, names, dataset, runtime=key, progress=False)
+                       for key in ("torch", "auto")}, 1)  # fmt: skip
+    table = ratios(ms, "auto")
+    table.insert(0, "s", table.pop("ms") / 1000)
+    return table
+
+
 if __name__ == "__main__":
+    parser = ArgumentParser()
+    parser.add_argument("models", nargs="*", default=["lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"])
+    parser.add_argument("--images", type=int, default=IMAGES, help="of CamVid, for each model")
+    parser.add_argument("--report", type=int, metavar="SCENES", help="instead: all minis on so many scenes of Toytown")
+    arguments = parser.parse_args()
     header()
-    choice.WORTH = 0.0  # compare runtimes however fast torch is, in the first round, which is not counted
+    print("models other than the minis are trained for a moment from random weights, see `trained`")
+    choice.WORTH, choice.FEW = 0.0, 1  # "auto" compares runtimes however fast torch is: in the round not counted
     with TemporaryDirectory() as folder:
         os.environ["SEGLAB_CACHE"] = folder
-        dataset = frames(Path(folder))
-        for name in ("lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"):
+        if arguments.report:
+            show(f"all minis on {arguments.report} scenes of Toytown", report(arguments.report))
+            raise SystemExit
+        dataset = frames(Path(folder), arguments.images)
+        for name in arguments.models:
             show(f"{name}, {len(dataset)} frames of {dataset.name} at 360×480", compare(name, dataset))

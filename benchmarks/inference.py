@@ -132,6 +132,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     header()
+    print("models other than the minis are trained for a moment from random weights, see `trained`")
     choice.WORTH = 0.0  # compare runtimes however fast torch is
     with TemporaryDirectory() as temporary:
         os.environ["SEGLAB_CACHE"] = temporary

@@ -134,7 +134,8 @@ class FastModel:
         """uint8 (B,3,H,W) → the network's input: (B,3,h,w), normalised."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"expected uint8 images (B,3,H,W), found {images.dtype} {tuple(images.shape)}")
-        images = images.to(self.device).contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if self.session is None else torch.contiguous_format  # as each takes it
+        images = images.to(self.device).contiguous(memory_format=layout)
         size = self.size_of(images)
         if size != tuple(images.shape[-2:]):
             images = F.resize(images, list(size), antialias=True)
@@ -147,10 +148,13 @@ def _dtype_of(module: nn.Module) -> torch.dtype:
 
 
 def _normalized(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 (B,3,H,W) → what `transforms.normalize` returns, to the last bit, channels last, in a quarter of its time.
+    """uint8 (B,3,H,W) → what `transforms.normalize` returns, to the last bit, in the same layout in memory.
 
-    A row of an image is one vector of 3W numbers, so that nothing has to be transposed.
+    With channels last, a row of an image is one vector of 3W numbers: a quarter of the time of `transforms.normalize`.
     """
+    if images.is_contiguous():
+        shift, scale = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (mean, std))
+        return images.float().div_(255).sub_(shift).div_(scale)
     rows = images.permute(0, 2, 3, 1).contiguous()
     shift, scale = (torch.tensor(values, device=images.device).repeat(rows.shape[2]) for values in (mean, std))
     batch = rows.flatten(2).float().div_(255).sub_(shift).div_(scale)

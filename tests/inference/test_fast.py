@@ -13,6 +13,7 @@ from seglab._utils.environment import device_of
 from seglab.data.classes import CLASS_SETS, ClassSet
 from seglab.data.transforms import normalize
 from seglab.inference.fast import FastModel, fused, network_size
+from seglab.inference.runtimes.session import Session
 from seglab.models.adapters import wrap
 from seglab.models.loading import load_model
 from seglab.models.registry import MODELS
@@ -185,6 +186,23 @@ def test_images_are_normalised_to_the_last_bit(size):
     assert torch.equal(FastModel(model)(images), normalize(resized))
     assert FastModel(model).size_of(images) == tuple(resized.shape[-2:])
     assert device_of(model) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("short", [None, 40])
+def test_another_runtime_gets_the_same_input_with_channels_first(short):
+    class Input(Session):
+        def __call__(self, batch):
+            assert batch.is_contiguous()
+            return batch
+
+        def twin(self):
+            return self
+
+    model, images = wrap(Identity(), RGB), photos(51, 73)
+    model.short = short
+    fast, other = FastModel(model), FastModel(model)
+    other.session = Input()
+    assert torch.equal(other(images), fast(images))
 
 
 def test_mean_standard_deviation_and_a_fixed_size_are_those_of_the_model():

@@ -73,6 +73,28 @@ def test_mask_at_size_for_random_scores(classes, grid, size, seed):
         assert (full.amax(1) - chosen)[different].abs().max() < 1e-5
 
 
+def test_a_mask_does_not_depend_on_the_layout_in_memory():
+    """torch rounds otherwise where channels are last; and each cell of noise holds most classes."""
+    scores = torch.randn(1, 21, 90, 120, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(scores, (540, 960), mode="bilinear").argmax(1)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        assert torch.equal(to_mask(scores.contiguous(memory_format=layout), size=(540, 960)), expected.to(torch.uint8))
+
+
+def test_scores_that_differ_in_their_last_bit_only():
+    low = torch.randn(1, 1, 12, 16, generator=torch.Generator().manual_seed(0))
+    scores = torch.cat([low, low.nextafter(torch.tensor(9.0))], 1)  # interpolated, both are equal at many pixels
+    expected = F.interpolate(scores, (192, 256), mode="bilinear").argmax(1)
+    assert 0 < expected.double().mean() < 1
+    assert torch.equal(to_mask(scores, size=(192, 256)), expected.to(torch.uint8))
+
+
+def test_scores_near_the_largest_float():
+    scores = torch.randn(1, 3, 12, 16, generator=torch.Generator().manual_seed(0)).sign() * 2.0**127
+    expected = F.interpolate(scores, (48, 64), mode="bilinear").argmax(1)
+    assert torch.equal(to_mask(scores, size=(48, 64)), expected.to(torch.uint8))
+
+
 def test_half_precision_scores_are_interpolated_in_float32():
     scores = blurred_scores(1, (24, 32)).to(torch.bfloat16)
     expected = F.interpolate(scores.float(), (96, 128), mode="bilinear").argmax(1)
