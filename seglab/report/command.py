@@ -77,17 +77,16 @@ def report(
             chosen = plan_from(values | {"classes": classes}, "the command")
         else:
             chosen = default_plan()
-        if mapping:
-            chosen = replace(chosen, mapping=read_mapping(mapping))
         if images is not None:
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
-        if inside is not None:
-            chosen = replace(chosen, inside=inside)
-        if runtime or not plan:
-            chosen = replace(chosen, runtime=runtime or "auto")
-        echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")
+        stated: dict[str, Any] = {
+            "mapping": read_mapping(mapping) if mapping else None, "inside": inside, "title": title or None,
+            "runtime": runtime or (None if plan else "auto"),
+        }  # fmt: skip
+        chosen = replace(chosen, **{field: value for field, value in stated.items() if value is not None})
+        echo(f"the report is in {build.write(chosen, out, force=force)}")
 
 
 def _check(folder: Path) -> None:
