@@ -45,7 +45,7 @@ def report(
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
     inside: Annotated[
-        int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")
+        int | None, Option(min=1, help="Images of a data set in the page; default: 60, if 15 MB hold them.")
     ] = None,
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
@@ -81,12 +81,14 @@ def report(
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
-        stated: dict[str, Any] = {
-            "mapping": read_mapping(mapping) if mapping else None, "inside": inside, "title": title or None,
-            "runtime": runtime or (None if plan else "auto"),
-        }  # fmt: skip
-        chosen = replace(chosen, **{field: value for field, value in stated.items() if value is not None})
+        pairs, runtime = read_mapping(mapping) if mapping else None, runtime or (None if plan else "auto")
+        chosen = replace(chosen, **_given(mapping=pairs, inside=inside, title=title or None, runtime=runtime))
         echo(f"the report is in {build.write(chosen, out, force=force)}")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check(folder: Path) -> None:
