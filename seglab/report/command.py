@@ -78,17 +78,18 @@ def report(
             chosen = plan_from(values | {"classes": classes}, "the command")
         else:
             chosen = default_plan()
-        if mapping:
-            chosen = replace(chosen, mapping=read_mapping(mapping))
         if images is not None:
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
-        if inside is not None:
-            chosen = replace(chosen, inside=inside)
-        if runtime or not plan:
-            chosen = replace(chosen, runtime=runtime or "auto")
-        echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")
+        pairs, runtime = read_mapping(mapping) if mapping else None, runtime or (None if plan else "auto")
+        chosen = replace(chosen, **_given(mapping=pairs, inside=inside, title=title or None, runtime=runtime))
+        echo(f"the report is in {build.write(chosen, out, force=force)}")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check(folder: Path) -> None:
