@@ -26,8 +26,6 @@ from seglab.evaluation.command import (
     name_and_value,
 )
 
-Inside = Annotated[int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")]
-
 
 def report(
     plan: Annotated[Path | None, Argument(help="A plan, YAML or JSON, instead of these options.")] = None,
@@ -47,7 +45,9 @@ def report(
     mapping: Map = None,
     images: Annotated[int | None, Option(help="Only the first so many images of each data set.")] = None,
     title: Annotated[str, Option(help="Title of the page.")] = "",
-    inside: Inside = None,
+    inside: Annotated[
+        int | None, Option(min=1, help="Images of a data set in the page; default: 60, if 15 MB hold them.")
+    ] = None,
     runtime: Annotated[str | None, Option(help="As for evaluate; by default auto, or as in the plan.")] = None,
     out: Annotated[Path, Option(help="Folder of the report.")] = Path("reports/report"),
     force: Force = False,
@@ -78,17 +78,18 @@ def report(
             chosen = plan_from(values | {"classes": classes}, "the command")
         else:
             chosen = default_plan()
-        if mapping:
-            chosen = replace(chosen, mapping=read_mapping(mapping))
         if images is not None:
             chosen = limited(chosen, images)
         if tile is not None or overlap is not None:
             chosen = replace(chosen, tile=tile or chosen.tile, overlap=overlap)
-        if inside is not None:
-            chosen = replace(chosen, inside=inside)
-        if runtime or not plan:
-            chosen = replace(chosen, runtime=runtime or "auto")
-        echo(f"the report is in {build.write(replace(chosen, title=title or chosen.title), out, force=force)}")
+        pairs, runtime = read_mapping(mapping) if mapping else None, runtime or (None if plan else "auto")
+        chosen = replace(chosen, **_given(mapping=pairs, inside=inside, title=title or None, runtime=runtime))
+        echo(f"the report is in {build.write(chosen, out, force=force)}")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _check(folder: Path) -> None:

@@ -21,7 +21,7 @@ MOST = 60  # images of a data set, unless the plan states a number
 THUMBNAILS = 1500  # of a data set
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PageBoard:
     """A board that works in the page; its table of the worst images replaces it in print and without the script."""
 
@@ -31,7 +31,7 @@ class PageBoard:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         content = {"data": self.data, "scenes": self.scenes}
-        return {"text/html": self.worst.to_html(index=False), SCENE: content}
+        return {"text/plain": "a board", "text/html": self.worst.to_html(index=False), SCENE: content}
 
 
 def page_board(plan: Plan, selection: DataSelection, results: Results) -> PageBoard:

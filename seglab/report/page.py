@@ -33,10 +33,13 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 class Html(str):
-    """HTML that a notebook renders."""
+    """HTML that a notebook renders; a table is not written a second time as its plain text."""
 
     def _repr_html_(self) -> str:
         return str(self)
+
+    def __repr__(self) -> str:
+        return "Html(…)" if "<table" in self or "data:" in self else super().__repr__()
 
 
 def paragraph(*sentences: str, tag: str = "p", kind: str = "") -> Html:
