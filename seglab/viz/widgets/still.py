@@ -19,7 +19,8 @@ LIVE = """<style>.{id}, .seglab-live:not(.jupyter-widgets-disconnected) {{ displ
 {gone}</div>"""
 # Of the picture: JupyterLab shows an error in place of a view without a kernel.
 PICTURE = """<div class="seglab-still {id}"><style>.jp-OutputArea-child:has(+ .jp-OutputArea-child .seglab-still)
-.jupyter-widgets:not(:has(*)) {{ display: none; }}</style><p>{gone} Until then, this is a picture of it.</p>
+> .jp-OutputArea-output.jupyter-widgets:not(:has(*)) {{ display: none; }}</style>
+<p>{gone} Until then, this is a picture of it.</p>
 <img style="max-width: 100%" width="{width}" alt="{alt}" src="data:image/png;base64,{png}"></div>"""
 
 
@@ -49,7 +50,8 @@ class Kept(widgets.Box):
         shown = super()._repr_mimebundle_()
         publish_display_data({VIEW: (shown[0] if isinstance(shown, tuple) else shown)[VIEW], "text/plain": ""})
         if self.kept:
-            handle = display({"text/plain": GONE}, raw=True, display_id=True, metadata={STILL: True})
+            empty = {"text/html": f'<div class="seglab-still {name}">{GONE}</div>', "text/plain": GONE}
+            handle = display(empty, raw=True, display_id=True, metadata={STILL: True})
             if self.wait(PATIENCE):
                 self._draw_still(name, handle)
             else:

@@ -135,7 +135,7 @@ def explore(page):
     photo.set_input_files({"name": "diary.txt", "mimeType": "text/plain", "buffer": b"Dear diary"})
     page.get_by_text("diary.txt: not an image that Pillow reads").wait_for()
     photo.set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": png(photographs.chelsea())})
-    page.get_by_text("assigns every pixel to one of 11 classes").wait_for()
+    page.get_by_text("unet_lite:photographs assigns every pixel to one of 7 classes").wait_for()
     box = page.locator(".widget-vbox", has=page.locator("input.file")).last
     shown = scene_of(box.locator(".seglab-viewer").first)[0]
     np.testing.assert_array_equal(shown, photographs.chelsea())

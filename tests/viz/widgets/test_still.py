@@ -59,7 +59,13 @@ def test_a_reopened_notebook_shows_a_picture(saved, tmp_path, browser):
         page.get_by_text("Inference took").wait_for()
         assert not still.is_visible(), "only one of them is seen"
         assert not page.locator(".seglab-live").is_visible()
+        still.wait_for(state="attached", timeout=60_000)
+        for name in ("run", "cancel", "whole image"):
+            assert page.get_by_role("button", name=name, exact=True).is_visible(), (
+                "the style of the picture hides nothing"
+            )
         page.get_by_role("menuitem", name="Kernel", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Restart Kernel")).first.click()
         page.locator(".jp-Dialog button.jp-mod-accept").click()
         page.locator(".seglab-live", has_text=GONE).wait_for()
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
