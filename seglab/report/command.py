@@ -26,6 +26,8 @@ from seglab.evaluation.command import (
     name_and_value,
 )
 
+Inside = Annotated[int | None, Option(min=1, help="Images of each data set in the page; default: up to 60, in 15 MB.")]
+
 
 def report(
     plan: Annotated[Path | None, Argument(help="A plan, YAML or JSON, instead of these options.")] = None,
