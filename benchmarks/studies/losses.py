@@ -1,6 +1,7 @@
 """What each loss does to a training, all else equal: the study behind notebook 07.
 
-    python benchmarks/studies/losses.py            about three quarters of an hour on two cores; goes on where it was interrupted
+    python benchmarks/studies/losses.py            about three quarters of an hour on two cores; goes on where it was
+                                                   interrupted
 
 A U-Net mini is trained from scratch on Toytown at 96×128, once for each loss and seed. The seed decides the first
 weights and every crop, so runs of one seed differ in nothing but the loss, or in the number of epochs. The

@@ -186,7 +186,10 @@ def _write_program(graph: Graph, path: Path, facts: dict[str, Any], size: tuple[
         torch.export.save(program, buffer, extra_files={f"{KEY}.json": json.dumps(facts, sort_keys=True)})
     except Exception as error:  # torch's own exceptions have no common class
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"{graph.model.label} cannot be exported by torch.export: {reason[0][:300]}") from error
+        remedy = "" if size else "; choose one size for all images, as --size 192 256, or model.short = (192, 256)"
+        raise ValueError(
+            f"{graph.model.label} cannot be exported by torch.export: {reason[0][:300]}{remedy}"
+        ) from error
     path.write_bytes(buffer.getvalue())
 
 

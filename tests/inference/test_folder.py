@@ -132,7 +132,7 @@ def test_a_killed_call_is_continued(tmp_path):
     assert not left.exists()
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     made = contents(whole)
-    assert len(made) == PHOTOS * 3 + 2
+    assert len(made) == PHOTOS * 3 + 3  # the table, the annotations and the page
     assert contents(out) == made
 
     draw(photos / "0.png", 30_077)  # another photograph under the same name
@@ -142,7 +142,7 @@ def test_a_killed_call_is_continued(tmp_path):
     assert seglab(*command, out, "--force").returncode == 0
     changed = {name for name, content in contents(out).items() if made[name] != content}
     annotations = {"annotations/panoptic_predicted.json", "annotations/panoptic_predicted/0.png"}
-    assert changed == {"0_mask.png", "0_overlay.png", "table.csv"} | annotations
+    assert changed == {"0_mask.png", "0_overlay.png", "table.csv", "index.html"} | annotations
     assert seglab(*command, out, "--precision", "bfloat16").returncode == 0  # other settings: all masks are made again
     with Image.open(out / "1_mask.png") as image:
         assert json.loads(image.info["seglab"])["precision"] == "bfloat16"

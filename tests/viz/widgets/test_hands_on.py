@@ -169,15 +169,16 @@ def follow_a_number(page):
     board.scroll_into_view_if_needed()
     cell = board.get_by_role("button", name="fence of").first
     cell.click()
-    board.get_by_text("in fence, most pixels first").wait_for()
     model = cell.get_attribute("aria-label").removeprefix("fence of ").partition(",")[0]
-    worst = Results.open(stored_counts("toytown")).where(model, "fence").iloc[0]
-    first = board.locator(".found li:first-child button[aria-pressed='true']")
-    first.and_(page.get_by_label(f"image {worst['id']}, {worst['pixels']} pixels")).wait_for()
+    board.get_by_label(f"remove the filter: errors of {model} in fence").wait_for()
+    results = Results.open(stored_counts("toytown")).of_seed(0)
+    rows = board.locator(".gallery [role='rowheader']")
+    assert rows.first.get_attribute("aria-label") == results.where(model, "fence")["id"].iloc[0]
+    board.get_by_role("tab", name="confusion").click()
     board.get_by_role("button", name="pole predicted as building").first.click()
-    board.get_by_text("predicts as building, most pixels first").wait_for()
-    point = board.locator("circle").nth(3)
-    name = point.get_attribute("aria-label").partition(":")[0]
-    point.focus()
+    board.get_by_label(f"remove the filter: pixels of pole that {model} predicts as building").wait_for()
+    board.locator(".gallery").focus()
+    page.keyboard.press("End")
     page.keyboard.press("Enter")
-    board.locator(f"circle[aria-label^='{name}:'][aria-pressed='true']").wait_for()
+    last = results.where(model, "pole", "building")["id"].iloc[-1]
+    board.get_by_text(f"shown: {last}").wait_for()
