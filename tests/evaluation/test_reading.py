@@ -43,6 +43,7 @@ def content(path):
     return [getattr(tables, name).to_csv() for name in ("runs", "images", "counts", "bins")]
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_noticed(path):
     """Of 400 single bits of the file, none changes a table without an error; most of them lie in rows."""
     good, before, found = path.read_bytes(), content(path), {"error": 0, "same": 0, "silent": 0}

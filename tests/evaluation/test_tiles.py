@@ -112,6 +112,7 @@ def test_options_that_do_not_fit_together(tmp_path):
     assert not (tmp_path / "s.sqlite").exists()
 
 
+@pytest.mark.slow
 def test_the_command_and_a_plan_take_tiles(folder, tmp_path):
     path, name = tmp_path / "s.sqlite", "unet_mini:toytown"
     run = command(name, "--predictions", folder / "masks", *of(folder), "--tile", 60, 80, "--overlap", 8,
@@ -168,6 +169,7 @@ for side in (200, int(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say how much memory a process took at most")
 @pytest.mark.parametrize("way", ["tiles", "whole"])
 def test_memory_of_a_large_image(way):

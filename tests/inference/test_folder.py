@@ -227,6 +227,7 @@ def test_a_folder_in_use_is_refused_before_a_model_is_loaded(tmp_path, monkeypat
     assert told.exit_code == 1 and "another process writes to" in told.output
 
 
+@pytest.mark.slow
 def test_an_error_at_each_write_is_resumed(tmp_path, model, monkeypatch):
     photos = [draw(tmp_path / f"{i}.png", 30_001 + i) for i in range(2)]
     segment(model, photos, tmp_path / "whole", format="panoptic", progress=False)

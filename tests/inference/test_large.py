@@ -18,6 +18,7 @@ from seglab.inference.large import mask_and_table, painted
 PHOTOGRAPH = to_image(astronaut())[:, :390, :501].contiguous()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [None, (128, 128), (200, 501), (390, 97), (64, 300), (1000, 1000)])
 def test_mask_and_table_equal_those_of_a_prediction(model, monkeypatch, tile):
     """The strips have other rows than the tiles."""

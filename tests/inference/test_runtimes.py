@@ -56,6 +56,7 @@ def counts(results):
     return results.counts.drop(columns="seed").sort_values(["id", "target", "pred"]).reset_index(drop=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", BOTH)
 @pytest.mark.parametrize("name", [MINI, *(pytest.param(f"{mini}_mini:toytown", marks=pytest.mark.slow)
                                           for mini in ("lraspp", "deeplabv3", "unet", "segformer"))])  # fmt: skip
@@ -100,6 +101,7 @@ def test_twins_in_threads_give_the_same_scores(runtime, scenes):
     assert len(found) == 3 and all(torch.equal(scores, expected) for some in found.values() for scores in some)
 
 
+@pytest.mark.slow
 def test_changed_weights_make_a_new_graph(scenes):
     model = load_model(MINI, device="cpu")
     before = predict(model, scenes[0], runtime="onnxruntime")
@@ -136,6 +138,7 @@ def test_auto_uses_torch_for_few_images_and_compares_where_it_is_worthwhile(scen
     assert fast.used != "torch"
 
 
+@pytest.mark.slow
 def test_the_choice_is_remembered_in_a_second_process(scenes, worthwhile):
     model = load_model(MINI, device="cpu")
     list(predictions(model, scenes * 2, runtime="auto"))
@@ -160,6 +163,7 @@ class AnySize(nn.Module):
         return images[:, :2] - {192: 0.2, 150: 0.1}.get(int(images.shape[-2]), 0.0) * images[:, 1:]
 
 
+@pytest.mark.slow
 def test_a_model_for_one_size_only_is_computed_by_torch_and_said_once(scenes, worthwhile):
     model = wrap(AnySize(), "membrane", title="any size")
     with pytest.warns(UserWarning, match="cannot be computed by onnxruntime .*another runtime is used"):
@@ -196,6 +200,7 @@ def test_a_runtime_that_is_missing_or_unknown_or_of_no_use(scenes, monkeypatch):
     assert predict(noisy(), scenes[0], runtime="auto").mask.shape == scenes[0].shape[1:]
 
 
+@pytest.mark.slow
 def test_openvino_is_imported_without_its_telemetry(tmp_path):
     pytest.importorskip("openvino", reason="OpenVINO comes with `pip install '.[fast]'`")
     code = (

@@ -29,6 +29,7 @@ def test_argmax_by_hand():
     assert to_mask(scores, channel_dim=0).tolist() == [[1, 0], [0, 1]]  # of equal scores, the first class
 
 
+@pytest.mark.slow
 def test_layouts_and_frameworks_agree(tf):
     scores = blurred_scores(3, (24, 32)).repeat(2, 1, 1, 1)
     scores[1] = scores[1].flip(-1)

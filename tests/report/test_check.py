@@ -58,6 +58,7 @@ def test_a_damaged_manifest(tmp_path, text):
         check.check(tmp_path)
 
 
+@pytest.mark.slow
 def test_check_computes_on_the_runtimes_of_the_report_or_names_what_is_missing(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime", reason="runtimes come with `pip install '.[fast]'`")
     pytest.importorskip("onnxscript", reason="runtimes come with `pip install '.[fast]'`")

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from helpers.reports import TWO_MODELS
 
 from seglab import load_dataset
@@ -13,6 +14,7 @@ from seglab.report import build, inside
 from seglab.viz.widgets.board import worst_first
 
 
+@pytest.mark.slow
 def test_the_worst_images_with_all_masks_as_many_as_fit(monkeypatch):
     plan = replace(TWO_MODELS, data=TWO_MODELS.data[1:], boundary=False)
     (results,) = build.measure(plan, None, progress=False).values()

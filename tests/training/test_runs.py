@@ -91,6 +91,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the size of files in this way")
 def test_a_disk_that_is_really_full(tmp_path):
     """The first state does not fit, then the one after an epoch, then weights; each library has its own error."""
@@ -122,6 +123,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_never_silent(copied):
     """Of 200 flipped bits, 40 cut files and a few others: the same result, or an error that names the file."""
     path, rng = copied / "state.pt", random.Random(0)
@@ -199,6 +201,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_second_training_is_refused_each_time(tmp_path):
     """A hundred times, each within two seconds, while the first one trains; which ends as if it had been alone."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

@@ -141,6 +141,7 @@ def test_mask2former_differs_from_transformers_pipeline_by_its_second_interpolat
     assert 0.98 < (mask == twice).float().mean() < 1
 
 
+@pytest.mark.slow
 def test_counts_of_a_universal_model_follow_from_transformers_scores_interpolated_once(tmp_path):
     """Mask2Former mini on three scenes that both pipelines resize from 240×320 to 192×256."""
     processor = t.Mask2FormerImageProcessor(size={"shortest_edge": 192, "longest_edge": 256})
@@ -234,6 +235,7 @@ print(model.label, model.facts["source"], model.facts["revision"], model.short)
 """
 
 
+@pytest.mark.slow
 def test_a_repository_is_downloaded_once_without_its_code_and_its_pickles(tmp_path):
     """In a second process, from a local server with the paths of the hub; then without the server."""
     folder = small.write(tmp_path / "mine", small.segformer(), t.SegformerImageProcessor(size=SQUARE))

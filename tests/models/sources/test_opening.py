@@ -47,6 +47,7 @@ def test_another_vocabulary_is_mapped_by_synonyms_and_shown(city, tmp_path):
         assert words in run.stdout
 
 
+@pytest.mark.slow
 def test_a_mapping_of_your_own_is_part_of_the_measurement(city, tmp_path):
     (tmp_path / "m.csv").write_text("sidewalk,road\n")
     arguments = [f"hf:{city}", "--data", "toytown", "--images", 2, "--store", tmp_path / "s.sqlite"]

@@ -43,6 +43,7 @@ class OneSize(nn.Module):
         return x.mean(1, keepdim=True) * self.weight
 
 
+@pytest.mark.slow
 def test_counts_of_a_traced_mini_equal_those_of_the_mini(tmp_path):
     mini, scenes = load_model("lraspp_mini:toytown", device="cpu"), load_dataset("toytown", "test").subset(range(3))
     path = traced(mini.net, tmp_path / "mine.pt", (192, 256))

@@ -21,6 +21,7 @@ def test_every_name_of_torchvision_is_known():
         load_model("tv:FCN_ResNet50_Weights.V9")
 
 
+@pytest.mark.slow
 def test_masks_equal_those_of_torchvisions_example(tmp_path, monkeypatch):
     """The documented example, on a photograph whose short side is 520, so that nothing is resized."""
     use_caches(tmp_path, monkeypatch)

@@ -26,6 +26,7 @@ def enter(explorer, text):
     explorer.wait()  # until the predictions are shown
 
 
+@pytest.mark.slow
 def test_a_name_a_file_and_a_source_are_added_and_selected(opened, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / "mine" / "best.safetensors"

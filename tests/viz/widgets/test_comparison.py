@@ -119,6 +119,7 @@ def test_where_equals_the_counts(results):
     assert table["pixels"].is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_a_click_isolates_the_class_and_shows_where_it_happens(results, scenes, masks):
     """Left the model, right the target, one class, and the largest connected region of its errors, by an own search."""
     comparison = compare_models(results, scenes)

@@ -104,6 +104,7 @@ def test_opens_on_a_photograph_that_is_segmented_well():
     assert shows_selection(shown)
 
 
+@pytest.mark.slow
 def test_every_precision_and_size(opened):
     opened.models.value = ["lraspp_mini:toytown"]
     for precision in opened.precision.options:
@@ -116,6 +117,7 @@ def test_every_precision_and_size(opened):
     assert torch.equal(opened.predictions["lraspp_mini:toytown"].mask, p.mask)
 
 
+@pytest.mark.slow
 def test_every_view_of_every_class(opened):
     seen = set()
     for view in VIEWS:
@@ -151,6 +153,7 @@ def figure_of(code, **names):
     return eval(last, names).png()
 
 
+@pytest.mark.slow
 def test_a_photograph(opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     photo = jpeg(np.tile(photographs.chelsea(), (5, 4, 1)))  # 1500 × 1804
@@ -253,6 +256,7 @@ def test_unexpected_errors_are_reported(opened, monkeypatch):
     assert shows_selection(opened)
 
 
+@pytest.mark.slow
 def test_an_old_drawing_does_not_replace_a_new_one(opened, monkeypatch):
     """The view changes while predictions are under way, and its drawing takes longer than they do."""
     figure, old = views.figure, opened.predictions

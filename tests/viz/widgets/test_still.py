@@ -27,6 +27,7 @@ def saved():
     return nb
 
 
+@pytest.mark.slow
 def test_an_export_shows_a_picture(saved):
     page, _ = HTMLExporter().from_notebook_node(saved)
     assert "Explorer(" not in page
