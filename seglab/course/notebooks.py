@@ -20,10 +20,9 @@ from nbformat import NotebookNode
 from seglab._utils.paths import hide_paths, replacing
 from seglab.course.lab import numbered
 from seglab.report.page import QUIET, SCENE, tags
-from seglab.viz.widgets.still import STILL
+from seglab.viz.widgets.still import STILL, VIEW
 
 MAX_CODE_CELLS = 40
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 RUN_METADATA = ("widgets", "papermill", "execution", "ExecuteTime", "vscode", "signature")  # of one run or machine
 
@@ -47,7 +46,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
 def _is_bare_widget(output: NotebookNode) -> bool:
     """Whether a static page would show nothing but a widget's repr, or the picture of a view whose kernel is gone."""
-    bare = {WIDGET_VIEW} <= set(output.get("data", {})) <= {WIDGET_VIEW, "text/plain"}
+    bare = {VIEW} <= set(output.get("data", {})) <= {VIEW, "text/plain"}
     return bare or STILL in output.get("metadata", {})
 
 
@@ -58,7 +57,7 @@ def _normalise_output(output: NotebookNode) -> None:
     if "traceback" in output:
         output.traceback = [hide_paths(line) for line in output.traceback]
     data = output.get("data", {})
-    for live in (WIDGET_VIEW, SCENE):
+    for live in (VIEW, SCENE):
         data.pop(live, None)
     for mime, content in data.items():
         if mime.startswith("text/") and isinstance(content, str):

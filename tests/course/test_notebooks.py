@@ -74,7 +74,7 @@ def used_notebook():
     """A notebook as it is saved after use."""
     home, folder = Path.home(), Path.cwd()
     text = f"{home}/x.png /home/anna/y.png {folder}/z.png {sys.prefix}/lib/python3.11/site-packages/torch/n.py\n"
-    view = {notebooks.WIDGET_VIEW: {"model_id": "1"}, "text/plain": "IntSlider()"}
+    view = {notebooks.VIEW: {"model_id": "1"}, "text/plain": "IntSlider()"}
     cell = new_code_cell("f()", execution_count=1, metadata={"execution": {"a": "b"}, "tags": ["parameters"]})
     cell.outputs = [
         new_output("stream", text=text + "/tmp/ipykernel_12/34.py:1: UserWarning\n\x1b[0;31m/tmp/a\x1b[0m"),
